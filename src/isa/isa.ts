@@ -60,7 +60,13 @@ export interface Isa {
   /** Register numbers are indices here: append only, they are in recordings. */
   readonly registers: readonly Register[];
   /** Numbers of the registers that play these parts. */
-  readonly roles: { readonly pc: number; readonly sp: number; readonly fp: number; readonly flags: number; readonly root: number };
+  readonly roles: {
+    readonly pc: number;
+    readonly sp: number;
+    readonly fp: number;
+    readonly flags: number;
+    readonly root: number;
+  };
   /** Bits of the flags register with a name, low to high. */
   readonly flagBits: readonly (readonly [bit: number, name: string])[];
   /** Exception vectors by number, as the manual abbreviates them: 14 is #PF. */
@@ -69,7 +75,8 @@ export interface Isa {
 }
 
 /** The index of `at` in a table of this level. */
-export const indexOf = (level: Level, at: Vaddr): number => Number((at >> BigInt(level.shift)) & ((1n << BigInt(level.bits)) - 1n));
+export const indexOf = (level: Level, at: Vaddr): number =>
+  Number((at >> BigInt(level.shift)) & ((1n << BigInt(level.bits)) - 1n));
 
 /** What a walk allows after one more level: every level must allow it. */
 export const combine = (a: Permissions, b: Permissions): Permissions => ({
@@ -82,4 +89,7 @@ export const ALL_PERMISSIONS: Permissions = { write: true, user: true, execute: 
 
 /** The flags of an entry in words: "PRESENT RW USER NX". */
 export const flagWords = (level: Level, entry: bigint): string =>
-  level.flags.filter(([bit]) => (entry >> BigInt(bit)) & 1n).map(([, name]) => name).join(' ');
+  level.flags
+    .filter(([bit]) => (entry >> BigInt(bit)) & 1n)
+    .map(([, name]) => name)
+    .join(' ');

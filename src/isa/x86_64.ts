@@ -46,10 +46,35 @@ const permissions = (e: bigint): Permissions => ({
   global: (e & 0x100n) !== 0n,
 });
 
-const COMMON = [[0, 'PRESENT'], [1, 'RW'], [2, 'USER'], [3, 'PWT'], [4, 'PCD'], [5, 'ACCESSED']] as const;
+const COMMON = [
+  [0, 'PRESENT'],
+  [1, 'RW'],
+  [2, 'USER'],
+  [3, 'PWT'],
+  [4, 'PCD'],
+  [5, 'ACCESSED'],
+] as const;
 const TABLE_FLAGS = [...COMMON, [63, 'NX']] as const;
-const LARGE_FLAGS = [...COMMON, [6, 'DIRTY'], [7, 'PSE'], [8, 'GLB'], [12, 'PAT'], [52, 'SOFTW52'], [63, 'NX']] as const;
-const LEAF_FLAGS = [...COMMON, [6, 'DIRTY'], [7, 'PAT'], [8, 'GLB'], [9, 'SOFTW1'], [10, 'SOFTW2'], [11, 'SOFTW3'], [52, 'SOFTW52'], [63, 'NX']] as const;
+const LARGE_FLAGS = [
+  ...COMMON,
+  [6, 'DIRTY'],
+  [7, 'PSE'],
+  [8, 'GLB'],
+  [12, 'PAT'],
+  [52, 'SOFTW52'],
+  [63, 'NX'],
+] as const;
+const LEAF_FLAGS = [
+  ...COMMON,
+  [6, 'DIRTY'],
+  [7, 'PAT'],
+  [8, 'GLB'],
+  [9, 'SOFTW1'],
+  [10, 'SOFTW2'],
+  [11, 'SOFTW3'],
+  [52, 'SOFTW52'],
+  [63, 'NX'],
+] as const;
 
 const level = (number: number, flags: Level['flags']): Level => {
   const shift = 12 + 9 * (number - 1);
@@ -86,8 +111,44 @@ export const X86_64: Isa = {
   name: 'x86_64',
   registers,
   roles: { pc: REG.rip!, sp: REG.rsp!, fp: REG.rbp!, flags: REG.rflags!, root: REG.cr3! },
-  flagBits: [[0, 'CF'], [2, 'PF'], [4, 'AF'], [6, 'ZF'], [7, 'SF'], [8, 'TF'], [9, 'IF'], [10, 'DF'], [11, 'OF'], [14, 'NT'], [16, 'RF'], [18, 'AC'], [21, 'ID']],
-  vectors: ['#DE', '#DB', 'NMI', '#BP', '#OF', '#BR', '#UD', '#NM', '#DF', '#CSO', '#TS', '#NP', '#SS', '#GP', '#PF', '#RES', '#MF', '#AC', '#MC', '#XM', '#VE', '#CP'],
+  flagBits: [
+    [0, 'CF'],
+    [2, 'PF'],
+    [4, 'AF'],
+    [6, 'ZF'],
+    [7, 'SF'],
+    [8, 'TF'],
+    [9, 'IF'],
+    [10, 'DF'],
+    [11, 'OF'],
+    [14, 'NT'],
+    [16, 'RF'],
+    [18, 'AC'],
+    [21, 'ID'],
+  ],
+  vectors: [
+    '#DE',
+    '#DB',
+    'NMI',
+    '#BP',
+    '#OF',
+    '#BR',
+    '#UD',
+    '#NM',
+    '#DF',
+    '#CSO',
+    '#TS',
+    '#NP',
+    '#SS',
+    '#GP',
+    '#PF',
+    '#RES',
+    '#MF',
+    '#AC',
+    '#MC',
+    '#XM',
+    '#VE',
+    '#CP',
+  ],
   paging: [LEVEL4],
 };
-

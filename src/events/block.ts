@@ -1,0 +1,203 @@
+/**
+ * A block: the columns of one chunk of events. The recorder fills blocks and the reader decodes into them; every part of
+ * the replay half reads them. Events as objects (`eventAt`) are for people and for rare paths.
+ *
+ *   kind  ticks  vcpu  back     one element an event, in order
+ *   row                         which row of its kind's columns the event is
+ *   col.pte.table[row] ...      the fields, one element an event of that kind
+ */
+import { assert } from '../base/assert.js';
+import { hi32, lo32, u64 } from '../base/u64.js';
+import { type Draft, type Event, KIND_NAMES, KINDS, type KindName } from './kinds.js';
+import { type AnyField, type Columns, columnSpecs, type Store } from './schema.js';
+
+/** A chunk ends after this many events, ... */
+export const CHUNK_EVENTS = 16_384;
+/** ... or this many ticks, or when one of its lists could overflow: all functions of the events alone. */
+export const CHUNK_TICKS = 2 ** 24;
+/** Elements in the pool of one list field of a block. */
+export const POOL_ITEMS = 2 ** 18;
+/** Elements one list may have: a 16 KiB table of 4-byte entries. */
+export const LIST_ITEMS = 4096;
+
+export type BlockColumns = { readonly [K in KindName]: Columns<(typeof KINDS)[K]> };
+/** Columns by field name, where code is generic over kinds. */
+export type LooseColumns = Readonly<Record<string, Uint8Array | Uint16Array | Uint32Array>>;
+
+export interface Block {
+  /** Seq of event 0 (in a detail block: how many events of the main stream came before detail entry 0). */
+  first: number;
+  /** How many events. */
+  count: number;
+  readonly kind: Uint8Array;
+  readonly row: Uint16Array;
+  readonly ticks: Float64Array;
+  readonly vcpu: Uint8Array;
+  /** seq - cause, 0 for no cause (in a detail block: main-stream events since `first`). */
+  readonly back: Uint32Array;
+  /** Rows in use, by kind number. */
+  readonly rows: Uint32Array;
+  readonly col: BlockColumns;
+}
+
+const BYTES: Record<Store, number> = { u8: 1, u16: 2, u32: 4 };
+const view = (store: Store, buffer: ArrayBufferLike, at: number, n: number) =>
+  store === 'u8'
+    ? new Uint8Array(buffer, at, n)
+    : store === 'u16'
+      ? new Uint16Array(buffer, at, n)
+      : new Uint32Array(buffer, at, n);
+const aligned = (n: number): number => (n + 7) & ~7;
+
+/** How the columns of a full-size block lie in one buffer; the same for every block, so only the buffer crosses threads. */
+const LAYOUT = (() => {
+  let bytes = 0;
+  const take = (n: number): number => {
+    const at = bytes;
+    bytes += aligned(n);
+    return at;
+  };
+  const head = {
+    rows: take(4 * KIND_NAMES.length),
+    counters: take(16),
+    kind: take(CHUNK_EVENTS),
+    row: take(2 * CHUNK_EVENTS),
+    ticks: take(8 * CHUNK_EVENTS),
+    vcpu: take(CHUNK_EVENTS),
+    back: take(4 * CHUNK_EVENTS),
+  };
+  const columns = KIND_NAMES.map(name =>
+    columnSpecs(KINDS[name].fields).map(spec => {
+      const items = spec.per === 'row' ? CHUNK_EVENTS : POOL_ITEMS;
+      return { ...spec, items, at: take(items * BYTES[spec.store]) };
+    }),
+  );
+  return { bytes, head, columns };
+})();
+/** Bytes of a full-size block. Most of it is never touched, so the system never backs it with memory. */
+export const BLOCK_BYTES = LAYOUT.bytes;
+
+/** A full-size block over a buffer of BLOCK_BYTES; shared buffers make it readable from a worker. */
+export function blockOver(buffer: ArrayBufferLike): Block {
+  const { head } = LAYOUT;
+  const col = Object.fromEntries(
+    LAYOUT.columns.map((specs, k) => [
+      KIND_NAMES[k],
+      Object.fromEntries(specs.map(s => [s.name, view(s.store, buffer, s.at, s.items)])),
+    ]),
+  ) as unknown as BlockColumns;
+  const counters = new Float64Array(buffer, head.counters, 2);
+  return {
+    get first() {
+      return counters[0]!;
+    },
+    set first(n) {
+      counters[0] = n;
+    },
+    get count() {
+      return counters[1]!;
+    },
+    set count(n) {
+      counters[1] = n;
+    },
+    kind: new Uint8Array(buffer, head.kind, CHUNK_EVENTS),
+    row: new Uint16Array(buffer, head.row, CHUNK_EVENTS),
+    ticks: new Float64Array(buffer, head.ticks, CHUNK_EVENTS),
+    vcpu: new Uint8Array(buffer, head.vcpu, CHUNK_EVENTS),
+    back: new Uint32Array(buffer, head.back, CHUNK_EVENTS),
+    rows: new Uint32Array(buffer, head.rows, KIND_NAMES.length),
+    col,
+  };
+}
+
+/** Where the list `field` of `row` starts in its pool. */
+export const listStart = (ends: Uint32Array, row: number): number => (row === 0 ? 0 : ends[row - 1]!);
+
+/** Seq of the cause of event i of a main-stream block, -1 for none. */
+export const causeAt = (block: Block, i: number): number =>
+  block.back[i] === 0 ? -1 : block.first + i - block.back[i]!;
+
+type Loose = Record<string, unknown>;
+
+/** Reads one field of one row as people read it. */
+function readField(name: string, f: AnyField, c: LooseColumns, row: number, beside?: Uint32Array): unknown {
+  const list = (ends: Uint32Array): bigint[] => {
+    const out: bigint[] = [];
+    for (let i = listStart(ends, row); i < ends[row]!; i++) out.push(u64(c[`${name}Lo`]![i]!, c[`${name}Hi`]![i]!));
+    return out;
+  };
+  switch (f.shape) {
+    case 'word': {
+      const v = c[name]![row]!;
+      return f.show === 'flag' ? v !== 0 : f.show === 'enum' ? (f.names![v] ?? `?${v}`) : v;
+    }
+    case 'pair':
+      return u64(c[`${name}Lo`]![row]!, c[`${name}Hi`]![row]!);
+    case 'u64s':
+      return list(c[`${name}End`] as Uint32Array);
+    case 'derived':
+      return list(beside!);
+    default: {
+      const ends = c[`${name}End`] as Uint32Array;
+      return Buffer.from(c[`${name}Bytes`]!.subarray(listStart(ends, row), ends[row]!) as Uint8Array).toString(
+        'latin1',
+      );
+    }
+  }
+}
+
+/** Event i of a main-stream block, as an object. For a detail block `seq` and `cause` have no meaning. */
+export function eventAt(block: Block, i: number): Event {
+  assert(i >= 0 && i < block.count, `event ${i} of a block of ${block.count}`);
+  const kind = KIND_NAMES[block.kind[i]!]!;
+  const fields = KINDS[kind].fields as Record<string, AnyField>;
+  const c = block.col[kind] as unknown as LooseColumns;
+  const out: Loose = {
+    kind,
+    seq: block.first + i,
+    ticks: block.ticks[i]!,
+    vcpu: block.vcpu[i]!,
+    cause: causeAt(block, i),
+  };
+  for (const [name, f] of Object.entries(fields))
+    out[name] = readField(name, f, c, block.row[i]!, f.beside ? (c[`${f.beside}End`] as Uint32Array) : undefined);
+  return out as unknown as Event;
+}
+
+/** Writes the fields of `draft` into row `row` of its kind: the slow, checked way. Lists go to the end of their pools. */
+export function writeRow(block: Block, draft: Draft, row: number): void {
+  const c = block.col[draft.kind] as unknown as Record<string, Uint8Array | Uint16Array | Uint32Array>;
+  for (const [name, f] of Object.entries(KINDS[draft.kind].fields) as [string, AnyField][]) {
+    const v = (draft as unknown as Loose)[name];
+    if (f.shape === 'derived') continue;
+    assert(v !== undefined, `${draft.kind} event without ${name}`);
+    if (f.shape === 'word') {
+      const code = f.show === 'enum' ? f.names!.indexOf(v as string) : Number(v);
+      assert(
+        Number.isInteger(code) && code >= 0 && code < 256 ** BYTES[f.store as Store],
+        `${draft.kind}.${name} = ${String(v)}`,
+      );
+      c[name]![row] = code;
+    } else if (f.shape === 'pair') {
+      c[`${name}Lo`]![row] = lo32(v as bigint);
+      c[`${name}Hi`]![row] = hi32(v as bigint);
+    } else {
+      const ends = c[`${name}End`] as Uint32Array;
+      let at = listStart(ends, row);
+      if (f.shape === 'bytes') {
+        const bytes = Buffer.from(v as string, 'latin1');
+        assert(bytes.length <= LIST_ITEMS, `${draft.kind}.${name} of ${bytes.length} bytes`);
+        (c[`${name}Bytes`] as Uint8Array).set(bytes, at);
+        at += bytes.length;
+      } else {
+        const items = v as readonly bigint[];
+        assert(items.length <= LIST_ITEMS, `${draft.kind}.${name} of ${items.length} items`);
+        for (const item of items) {
+          c[`${name}Lo`]![at] = lo32(item);
+          c[`${name}Hi`]![at++] = hi32(item);
+        }
+      }
+      ends[row] = at;
+    }
+  }
+}

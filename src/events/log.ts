@@ -1,0 +1,125 @@
+/**
+ * The end of the live half that writes: machine and models open a row, fill its columns, and go on. Nothing is allocated
+ * and nothing is encoded here; a full block goes to the recorder, which hands back an empty one.
+ *
+ *   const row = log.open(KIND.pte, ticks, vcpu, cause);
+ *   log.col.pte.table[row] = table; ...           every column of the kind, or the row keeps what was there before
+ */
+import { assert } from '../base/assert.js';
+import {
+  type Block,
+  type BlockColumns,
+  CHUNK_EVENTS,
+  CHUNK_TICKS,
+  LIST_ITEMS,
+  listStart,
+  POOL_ITEMS,
+  writeRow,
+} from './block.js';
+import { type Draft, KIND, KIND_NAMES, KINDS } from './kinds.js';
+import { type AnyField, columnSpecs } from './schema.js';
+
+/** Whoever takes full blocks. `swap` gets one (count and first set) and returns an empty one. */
+export interface BlockSink {
+  swap(full: Block): Block;
+}
+
+const LISTS = KIND_NAMES.map(name =>
+  Object.entries(KINDS[name].fields as Record<string, AnyField>)
+    .filter(([, f]) => f.shape === 'u64s' || f.shape === 'bytes')
+    .map(([field]) => `${field}End`),
+);
+
+export class Log {
+  /** The open columns; valid until the next `open`. */
+  col: BlockColumns;
+  /** How many events were written; the seq of the next one. */
+  seq = 0;
+  private block: Block;
+  private readonly sink: BlockSink;
+  private startTicks = 0;
+  private lastTicks = 0;
+  /** In a detail log, events of the main stream so far; set by the owner before `open`. */
+  readonly anchor: { before: number } | undefined;
+
+  /**
+   * @param first an empty block
+   * @param anchor given for a detail stream: where its entries stand in the main stream
+   */
+  constructor(sink: BlockSink, first: Block, anchor?: { before: number }) {
+    this.sink = sink;
+    this.block = first;
+    this.col = first.col;
+    this.anchor = anchor;
+    this.reset();
+  }
+
+  private reset(): void {
+    this.block.first = this.anchor ? this.anchor.before : this.seq;
+    this.block.count = 0;
+    this.block.rows.fill(0);
+  }
+
+  /**
+   * Begins an event and returns its row in the columns of its kind. Ends the one before.
+   * @param ticks never smaller than the event before
+   * @param cause seq of the event it happens inside, -1 for none
+   */
+  open(kind: number, ticks: number, vcpu: number, cause: number): number {
+    let b = this.block;
+    if (b.count === CHUNK_EVENTS || (b.count > 0 && (ticks - this.startTicks >= CHUNK_TICKS || this.crowded(kind)))) {
+      this.flush();
+      b = this.block;
+    }
+    if (b.count === 0) {
+      this.startTicks = ticks;
+      if (this.anchor) b.first = this.anchor.before;
+    }
+    assert(ticks >= this.lastTicks, `event at ticks ${ticks} after one at ${this.lastTicks}`);
+    this.lastTicks = ticks;
+    const i = b.count++;
+    const row = b.rows[kind]!++;
+    b.kind[i] = kind;
+    b.row[i] = row;
+    b.ticks[i] = ticks;
+    b.vcpu[i] = vcpu;
+    b.back[i] = this.anchor ? this.anchor.before - b.first : cause < 0 ? 0 : this.seq - cause;
+    this.seq++;
+    return row;
+  }
+
+  /** Writes a whole event, checked field by field: for kinds that are rare. Returns its seq. */
+  put(draft: Draft): number {
+    const row = this.open(KIND[draft.kind], draft.ticks, draft.vcpu, draft.cause);
+    writeRow(this.block, draft, row);
+    return this.seq - 1;
+  }
+
+  /** Hands over what is there, full or not: at the end of a run only, since it decides where a chunk ends. */
+  flush(): void {
+    if (this.block.count === 0) return;
+    this.block = this.sink.swap(this.block);
+    this.col = this.block.col;
+    this.reset();
+  }
+
+  /** The block being filled; its events are complete but for the last one opened. */
+  get current(): Block {
+    return this.block;
+  }
+
+  private crowded(kind: number): boolean {
+    const lists = LISTS[kind]!;
+    if (lists.length === 0) return false;
+    const columns = this.block.col[KIND_NAMES[kind]!] as unknown as Record<string, Uint32Array>;
+    const row = this.block.rows[kind]!;
+    return lists.some(name => listStart(columns[name]!, row) + LIST_ITEMS > POOL_ITEMS);
+  }
+}
+
+/** Fills row `row` of a kind with a pattern, so that a test sees a column that an emitter forgot. */
+export function poison(columns: BlockColumns, kind: number, row: number): void {
+  const c = columns[KIND_NAMES[kind]!] as unknown as Record<string, Uint8Array | Uint16Array | Uint32Array>;
+  for (const spec of columnSpecs(KINDS[KIND_NAMES[kind]!].fields))
+    if (spec.per === 'row' && !spec.name.endsWith('End')) c[spec.name]![row] = 0xa5a5_a5a5;
+}
