@@ -1,0 +1,169 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  BLOCK_BYTES,
+  type Block,
+  blockOver,
+  CHUNK_EVENTS,
+  CHUNK_TICKS,
+  eventAt,
+  LIST_ITEMS,
+  POOL_ITEMS,
+} from '../../src/events/block.js';
+import { type Event, KIND, KIND_NAMES, KINDS } from '../../src/events/kinds.js';
+import { EMPTY_LEXICON } from '../../src/events/lexicon.js';
+import { Log, poison } from '../../src/events/log.js';
+import { type AnyField, columnSpecs } from '../../src/events/schema.js';
+import { eventJson, harmless, lineOf } from '../../src/events/text.js';
+import { bodyOf, draftOf } from './arbitrary.js';
+
+const fresh = (): Block => blockOver(new ArrayBuffer(BLOCK_BYTES));
+const collect = () => {
+  const blocks: Block[] = [];
+  const log = new Log(
+    {
+      swap: full => {
+        blocks.push(full);
+        return fresh();
+      },
+    },
+    fresh(),
+  );
+  return { log, blocks };
+};
+const withoutOlds = (e: object): object => ({ ...e, olds: [] });
+
+describe('events', () => {
+  it('of every kind come back from the columns as they were put, every u64 exact', () => {
+    fc.assert(
+      fc.property(fc.array(draftOf(KIND_NAMES), { minLength: 1, maxLength: 60 }), drafts => {
+        const { log } = collect();
+        let ticks = 0;
+        const put = drafts.map(d => ({ ...d, ticks: (ticks += d.ticks) }));
+        for (const d of put) log.put(d);
+        put.forEach((d, i) => {
+          expect(withoutOlds(eventAt(log.current, i))).toEqual(withoutOlds({ ...d, seq: i }));
+        });
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('overwrite every column of their row: a forgotten one would keep the poison', () => {
+    for (const kind of KIND_NAMES) {
+      fc.assert(
+        fc.property(bodyOf(kind), body => {
+          const { log } = collect();
+          poison(log.col, KIND[kind], 0);
+          log.put({ kind, ...body, ticks: 0, vcpu: 0, cause: -1 } as never);
+          const back = eventAt(log.current, 0) as unknown as Record<string, unknown>;
+          for (const name of Object.keys(KINDS[kind].fields))
+            if (name !== 'olds') expect(back[name]).toEqual(body[name]);
+        }),
+        { numRuns: 5 },
+      );
+    }
+  });
+
+  it('have the same numbers forever: the order of kinds and their fields is in every recording', () => {
+    const declared = KIND_NAMES.map(
+      (name, n) =>
+        `${n} ${name}: ${Object.entries(KINDS[name].fields as Record<string, AnyField>)
+          .map(([f, { shape, store }]) => `${f} ${shape === 'word' ? store : shape}`)
+          .join(', ')}`,
+    );
+    expect(declared.join('\n')).toMatchSnapshot();
+  });
+
+  it('have distinct column names within a kind', () => {
+    for (const kind of KIND_NAMES) {
+      const names = columnSpecs(KINDS[kind].fields).map(s => s.name);
+      expect(new Set(names).size).toBe(names.length);
+    }
+  });
+
+  it('refuse values that do not fit, and missing ones: that is our own bug', () => {
+    const { log } = collect();
+    const head = { ticks: 1, vcpu: 0, cause: -1 };
+    expect(() => log.put({ ...head, kind: 'task', old: 0, pid: 2 ** 32, oldName: '', name: '' })).toThrow(/task.pid/);
+    expect(() => log.put({ ...head, kind: 'task', old: 0, pid: 1, oldName: '' } as never)).toThrow(/without name/);
+    expect(() => log.put({ ...head, kind: 'idle', skipped: 1n, ticks: 0 })).toThrow(/ticks/);
+  });
+});
+
+describe('a log', () => {
+  it('ends a chunk after 16,384 events', () => {
+    const { log, blocks } = collect();
+    for (let i = 0; i <= CHUNK_EVENTS; i++)
+      log.put({ kind: 'trapret', ticks: i, vcpu: 0, cause: i - 1, pc: 0n as never, user: false });
+    expect(blocks.map(b => [b.first, b.count])).toEqual([[0, CHUNK_EVENTS]]);
+    expect(eventAt(log.current, 0)).toMatchObject({ seq: CHUNK_EVENTS, cause: CHUNK_EVENTS - 1 });
+  });
+
+  it('ends a chunk before it would span 2^24 ticks', () => {
+    const { log, blocks } = collect();
+    for (const ticks of [5, 5 + CHUNK_TICKS - 1, 5 + CHUNK_TICKS])
+      log.put({ kind: 'idle', ticks, vcpu: 0, cause: -1, skipped: 0n });
+    expect(blocks.map(b => b.count)).toEqual([2]);
+  });
+
+  it('ends a chunk when a pool could overflow, however large the lists are', () => {
+    const { log, blocks } = collect();
+    const entries = Array.from({ length: LIST_ITEMS }, (_, i) => BigInt(i));
+    const n = POOL_ITEMS / LIST_ITEMS + 1;
+    for (let i = 0; i < n; i++)
+      log.put({
+        kind: 'adopt',
+        ticks: i,
+        vcpu: 0,
+        cause: -1,
+        space: 'guest',
+        table: i as never,
+        offset: 0,
+        level: 1,
+        bytes: 4,
+        format: 0,
+        entries,
+      });
+    expect(blocks.map(b => b.count)).toEqual([n - 1]);
+    expect(eventAt(log.current, 0)).toMatchObject({ entries });
+  });
+});
+
+describe('text', () => {
+  const e = {
+    kind: 'pte',
+    seq: 7,
+    ticks: 99,
+    vcpu: 0,
+    cause: 3,
+    space: 'guest',
+    table: 0x1a3,
+    offset: 24,
+    level: 1,
+    bytes: 8,
+    path: 1,
+    old: 0n,
+    new: 0x8000_0000_b1d8_9067n,
+    stack: 0,
+  } as unknown as Event;
+  const lexicon = { ...EMPTY_LEXICON, words: { path: ['store', 'hypercall'] } };
+  it('is one line with words from the recording and old -> new', () => {
+    expect(lineOf(e, lexicon)).toBe(
+      '#7 @99 pte space=guest table=1a3 offset=24 level=1 bytes=8 path=hypercall 0 -> 80000000b1d89067 <#3',
+    );
+  });
+  it('as JSON has u64 as strings and words by name', () => {
+    expect(eventJson(e, lexicon)).toMatchObject({
+      v: 1,
+      kind: 'pte',
+      seq: 7,
+      path: 'hypercall',
+      new: '0x80000000b1d89067',
+      cause: 3,
+    });
+  });
+  it('of a guest never reaches a terminal as control sequences', () => {
+    expect(harmless('ok\x1b[2J\x9b31m\x07\r\n\u00ff')).toBe('ok\\x1b[2J\\x9b31m\\x07\\r\\n\\xff');
+  });
+});
