@@ -66,6 +66,8 @@ export interface Insn {
 export interface BadInsn {
   readonly op: '(bad)';
   readonly length: number;
+  /** Longer than 15 bytes: raises #GP(0) instead. */
+  readonly gp?: true;
 }
 /** The bytes end before the instruction does: the next page must be fetched too. */
 export interface ShortInsn {
