@@ -1,0 +1,32 @@
+/**
+ * Why a run ended. Everything a guest can do to end one is here; the caller decides what it means (deliver a trap, emulate,
+ * record an event, kill the guest). Registers are those before the instruction for traps and refusals, with pc at it.
+ */
+import type { Vaddr } from '../../base/brand.js';
+
+/** An exception or software interrupt, before anybody delivers it. */
+export interface Trap {
+  readonly vector: number;
+  /** The error code, of the vectors that have one. */
+  readonly code: number | undefined;
+  /** The address a page fault is about. */
+  readonly address: Vaddr | undefined;
+  /**
+   * fault: pc is at the instruction, which did not retire. trap: it retired and pc is behind it (int n, int3, single
+   * step).
+   */
+  readonly kind: 'fault' | 'trap';
+}
+
+export type Exit =
+  /** The tick asked for is reached, exactly. */
+  | { readonly kind: 'limit' }
+  | { readonly kind: 'trap'; readonly trap: Trap }
+  /** hlt: pc is behind it. */
+  | { readonly kind: 'halt' }
+  /** An instruction the host must do: syscall, in, out, vmcall ... pc is at it; `name` is its mnemonic. */
+  | { readonly kind: 'call'; readonly name: string; readonly length: number }
+  /** We do not emulate this. `what` names the instruction and says what is missing. */
+  | { readonly kind: 'unimplemented'; readonly what: string }
+  /** An access to a physical address where there is no memory. */
+  | { readonly kind: 'bus'; readonly address: number };

@@ -1,0 +1,65 @@
+/**
+ * Decoded instructions, 32 bytes each, in the order of execution. A block is a header, its records, and behind the last
+ * record, if that one branches, an exit. Operands are addresses in linear memory, so a handler needs no decoding at all.
+ *
+ *            0        2        4        8        12       16     18    19     20       24                 32
+ *   record  | handler| place  | dst    | src    | base   | index|scale|length| disp   | imm               |
+ *   header  | -      | -      | -      | address of the block (+8) | frame    | -      | -                 |
+ *   exit    | -      | count  | fall   | taken  |linkable| fall-through address (+16) | target address    |
+ *
+ *   place   slots back to the header: the header of a record is at record - 32 * place
+ *   dst,src addresses of the operands' registers;   base, index  the same for a memory operand (index u16)
+ *   scale   log2;   length  bytes of the instruction, 0 in a micro-record that only prepares the next one
+ *   fall, taken   in an exit: the records to go on with, 0 until first used
+ *   linkable      bit 0 for fall, bit 1 for taken: set where the target is in the page of the branch (its last byte).
+ *           Only there a link is safe: while the branch executes, the page's translation cannot change unnoticed
+ *   count   instructions of the block, subtracted from the budget by the branch
+ *
+ * No record holds its own address or number: when a fault needs them, `placeOf` adds up the lengths from the header.
+ */
+export const SLOT_BYTES = 32;
+export const RECORD = {
+  handler: 0,
+  place: 2,
+  dst: 4,
+  src: 8,
+  base: 12,
+  index: 16,
+  scale: 18,
+  length: 19,
+  disp: 20,
+  imm: 24,
+} as const;
+export const HEADER = { pc: 8, frame: 16 } as const;
+export const EXIT = { count: 2, fall: 4, taken: 8, linkable: 12, fallPc: 16, takenPc: 24 } as const;
+
+/** No block has more instructions than this; a run stops exactly by going one by one when less is left. */
+export const BLOCK_INSTRUCTIONS_MAX = 32;
+/** An instruction may need a micro-record, and a block a guard, a header, a last record and an exit. */
+export const BLOCK_SLOTS_MAX = 3 * BLOCK_INSTRUCTIONS_MAX + 4;
+
+/** Handlers every machine has, at fixed numbers; the processor's own follow. */
+export const STALE = 0;
+export const GUARD = 1;
+export const OUT = 2;
+export const GOTO = 3;
+
+export interface Place {
+  /** Virtual address of the instruction. */
+  readonly pc: bigint;
+  /** Instructions of the block before it. */
+  readonly before: number;
+}
+
+/** Which instruction a record is. `view` covers the linear memory. */
+export function placeOf(view: DataView, record: number): Place {
+  const header = record - SLOT_BYTES * view.getUint16(record + RECORD.place, true);
+  let length = 0;
+  let before = 0;
+  for (let at = header + SLOT_BYTES; at < record; at += SLOT_BYTES) {
+    const bytes = view.getUint8(at + RECORD.length);
+    length += bytes;
+    if (bytes) before++;
+  }
+  return { pc: BigInt.asUintN(64, view.getBigUint64(header + HEADER.pc, true) + BigInt(length)), before };
+}

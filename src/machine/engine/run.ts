@@ -1,0 +1,178 @@
+/**
+ * The run loop. Time is a count of retired instructions, so a run can stop at any tick exactly:
+ *
+ * The generated code subtracts a block's instructions when it leaves the block, and stops when the budget is below
+ * zero. It starts with the budget minus the size of the largest block, so it never runs past the end; the rest, less
+ * than a block, goes instruction by instruction. Where a run stops has no effect on what the guest sees.
+ *
+ *   ticks = those at the start of the piece + (budget given - budget left) + instructions done in the current block
+ */
+import { assert } from '../../base/assert.js';
+import { asTicks, asVaddr, type Ticks, type Vaddr } from '../../base/brand.js';
+import type { Isa } from '../../isa/isa.js';
+import { buildEngine, type Engine, type Handler, REASON } from './build.js';
+import { CodeCache, type Translator } from './code.js';
+import type { Exit } from './exits.js';
+import { CONTROL, type Layout, registerAt } from './layout.js';
+import { Memory } from './memory.js';
+import { BLOCK_INSTRUCTIONS_MAX, placeOf, RECORD } from './records.js';
+import type { WalkFormat } from './walk.js';
+import type { Func } from './wasm.js';
+
+/** What a processor brings to the engine. */
+export interface Processor {
+  readonly isa: Isa;
+  readonly format: WalkFormat;
+  readonly handlers: readonly Handler[];
+  readonly functions: readonly Func[];
+  /** Called once, when the handler numbers are known. */
+  translator(machine: Machine): Translator;
+  /**
+   * An instruction without a handler, numbered by the translator. pc is at it and is to be moved past it, or elsewhere.
+   * @returns what happened: it retired, it did part of its work and goes on (counts 0), or it did not retire and why
+   */
+  execute(number: number): 'retired' | 'again' | Exit;
+  /** The fault in the control words, as an exit; pc is at the instruction. */
+  fault(kind: number, access: number, detail: bigint): Exit;
+}
+
+const CHUNK_MAX = 2 ** 30;
+
+export class Machine {
+  readonly memory: Memory;
+  readonly engine: Engine;
+  readonly code: CodeCache;
+  private readonly processor: Processor;
+  private readonly pcAt: number;
+  private clock = 0;
+  /** While the generated code runs: the budget it was given. */
+  private given = -1;
+
+  constructor(layout: Layout, makeProcessor: (memory: Memory) => Processor) {
+    this.memory = new Memory(layout);
+    const processor = makeProcessor(this.memory);
+    this.processor = processor;
+    this.pcAt = registerAt(processor.isa.roles.pc);
+    this.engine = buildEngine(layout, this.memory.wasm, processor.format, processor.handlers, processor.functions, {
+      trapped: (paddr, bytes, lo, hi, via) => this.memory.trapped(paddr, bytes, lo, hi, via),
+      miss: frame => this.code.miss(frame),
+      stale: record => this.code.stale(record),
+    });
+    this.code = new CodeCache(this.memory, processor.translator(this));
+  }
+
+  /** Retired instructions plus skipped time. Right at any moment, also inside onWatched. */
+  get ticks(): Ticks {
+    return asTicks(this.clock + this.inFlight().count);
+  }
+  /** Virtual address of the next instruction; inside onWatched, of the one that stores. */
+  get pc(): Vaddr {
+    return asVaddr(this.inFlight().pc);
+  }
+  set pc(value: bigint) {
+    assert(this.given < 0, 'pc is set between runs');
+    this.memory.view.setBigUint64(this.pcAt, BigInt.asUintN(64, value), true);
+  }
+  /** Lets `ticks` of idle time pass. */
+  skip(ticks: number): void {
+    assert(ticks >= 0 && this.given < 0, 'time goes forwards, between runs');
+    this.clock += ticks;
+  }
+  /** Sets the clock: for restoring a checkpoint. */
+  setTicks(ticks: Ticks): void {
+    assert(this.given < 0, 'the clock is set between runs');
+    this.clock = ticks;
+  }
+
+  /** Runs until the clock says `until`, or to the next exit. Going on after any exit changes nothing for the guest. */
+  run(until: Ticks): Exit {
+    while (this.clock < until) {
+      const exit = this.piece(Math.min(until - this.clock, CHUNK_MAX)); // a stretch of generated code
+      if (exit) return exit; //                                            trap, halt, refusal: the caller's business
+    }
+    return { kind: 'limit' };
+  }
+  /** Executes one instruction (a repeated string instruction to its end, or until it faults). */
+  step(): Exit {
+    return this.run(asTicks(this.clock + 1));
+  }
+
+  /** Runs at most `budget` instructions. Returns undefined to go on. */
+  private piece(budget: number): Exit | undefined {
+    const { exports } = this.engine;
+    const { view } = this.memory;
+    const single = budget < BLOCK_INSTRUCTIONS_MAX;
+    const given = single ? 0 : budget - BLOCK_INSTRUCTIONS_MAX;
+    view.setInt32(CONTROL.faultKind, 0, true);
+    const record = this.entry(single);
+    if (record === 0) return this.missed();
+    this.given = given;
+    view.setInt32(CONTROL.left, given, true);
+    const reason = exports.run(record, given);
+    this.settle();
+    switch (reason) {
+      case REASON.budget:
+        return undefined;
+      case REASON.miss:
+        return this.missed();
+      case REASON.fault:
+        return this.faulted();
+      case REASON.out:
+        return this.callOut(view.getUint32(CONTROL.record, true));
+    }
+    throw new Error(`internal error: the generated code returned ${reason}`);
+  }
+  /** The record to start with, 0 as from `find`. */
+  private entry(single: boolean): number {
+    const { exports } = this.engine;
+    const pc = this.memory.view.getBigInt64(this.pcAt, true);
+    if (!single) return exports.find(pc);
+    this.memory.view.setBigInt64(CONTROL.pc, pc, true);
+    const frame = exports.code(pc);
+    return frame === 0 ? 0 : this.code.single(BigInt.asUintN(64, pc), (frame & ~1) >>> 0);
+  }
+  /** No record for pc: its fetch faulted, or the arena is full. */
+  private missed(): Exit | undefined {
+    if (this.memory.view.getInt32(CONTROL.faultKind, true)) return this.faulted();
+    this.code.reset();
+    return undefined;
+  }
+  private faulted(): Exit {
+    const { view } = this.memory;
+    const kind = view.getInt32(CONTROL.faultKind, true);
+    view.setInt32(CONTROL.faultKind, 0, true);
+    return this.processor.fault(
+      kind,
+      view.getInt32(CONTROL.faultAccess, true),
+      view.getBigUint64(CONTROL.faultDetail, true),
+    );
+  }
+  private callOut(record: number): Exit | undefined {
+    const done = this.processor.execute(Number(this.memory.view.getBigUint64(record + RECORD.imm, true)));
+    if (done === 'again') return undefined;
+    if (done === 'retired') {
+      this.clock++;
+      return undefined;
+    }
+    if (done.kind === 'halt') this.clock++;
+    return done;
+  }
+
+  /** Where execution is: instructions done since the clock was set, and the address of the current one. */
+  private inFlight(): { count: number; pc: bigint } {
+    const { view } = this.memory;
+    if (this.given < 0) return { count: 0, pc: view.getBigUint64(this.pcAt, true) };
+    const done = this.given - view.getInt32(CONTROL.left, true);
+    const record = view.getUint32(CONTROL.record, true);
+    if (record === 0) return { count: done, pc: view.getBigUint64(CONTROL.pc, true) };
+    const place = placeOf(view, record);
+    return { count: done + place.before, pc: place.pc };
+  }
+  /** The generated code returned: the clock and pc become what it left behind. */
+  private settle(): void {
+    const { count, pc } = this.inFlight();
+    this.given = -1;
+    this.clock += count;
+    this.memory.view.setBigUint64(this.pcAt, pc, true);
+  }
+}

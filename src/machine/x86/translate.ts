@@ -1,0 +1,285 @@
+/**
+ * Instructions to records. A block is decoded first, then looked at from its end for flags that nobody reads, then
+ * written. A comparison and the conditional jump behind it become one record.
+ */
+import { assert } from '../../base/assert.js';
+import { REG } from '../../isa/x86_64.js';
+import type { Exports } from '../engine/build.js';
+import type { BlockBuilder, RecordFields, Translator } from '../engine/code.js';
+import type { Bytes } from '../engine/kit.js';
+import { HIDDEN, registerAt } from '../engine/layout.js';
+import { OUT } from '../engine/records.js';
+import { QUIET, SEMANTICS } from './families.js';
+import type { BadInsn, Decoded, Insn, MemOperand, Operand, ShortInsn } from './insn.js';
+import { type Form, formName, type OperandKind, type Semantics } from './semantics.js';
+
+export type Decode = (bytes: Uint8Array, at: number, limit: number) => Decoded;
+
+const PAGE = 4096n;
+const INSN_BYTES_MAX = 15;
+const RSP = REG.rsp!;
+const SEGMENT_BASE = { [-1]: HIDDEN.zero, 4: registerAt(REG.fs_base!), 5: registerAt(REG.gs_base!) } as const;
+const FUSED_WITH_JCC = new Set(['cmp', 'test']);
+/** Their form's size is the address size: it chooses between ecx and rcx. */
+const COUNTED_BY_ADDRESS_SIZE = new Set(['loop', 'loope', 'loopne', 'jrcxz']);
+/** Touch the stack without an operand that says so: their records carry rsp as base, for #SS. */
+const STACK_OPS = new Set(['push', 'pop', 'call', 'ret', 'leave']);
+
+/** An instruction with its handler chosen, before it is written. */
+interface Planned {
+  readonly insn: Insn;
+  readonly next: bigint;
+  /** Undefined: executed by TypeScript, or not at all. */
+  readonly name: string | undefined;
+  readonly semantics: Semantics | undefined;
+  /** The memory operand goes through an address micro-record. */
+  readonly viaAddress: boolean;
+}
+
+const isShort = (decoded: Decoded): decoded is ShortInsn => decoded.op === '(short)';
+/** Bytes that are no instruction, as one that raises #UD, or #GP when it is too long. */
+const bad = ({ length, gp }: BadInsn): Insn => ({
+  op: gp ? '(too long)' : '(bad)',
+  length,
+  size: 4,
+  addressBytes: 8,
+  cc: 0,
+  lock: false,
+  rep: '',
+  operands: [],
+});
+
+export class X86Translator implements Translator {
+  private readonly handlers: ReadonlyMap<string, number>;
+  private readonly exports: Pick<Exports, 'code'>;
+  private readonly guest: Uint8Array;
+  private readonly decode: Decode;
+  /** Instructions that leave the generated code, by the number in their record. */
+  private outs: Insn[] = [];
+
+  constructor(
+    handlers: ReadonlyMap<string, number>,
+    exports: Pick<Exports, 'code'>,
+    guest: Uint8Array,
+    decode: Decode,
+  ) {
+    this.handlers = handlers;
+    this.exports = exports;
+    this.guest = guest;
+    this.decode = decode;
+  }
+  reset(): void {
+    this.outs = [];
+  }
+  out(number: number): Insn {
+    const insn = this.outs[number];
+    assert(insn, 'a record names an instruction');
+    return insn;
+  }
+
+  translate(block: BlockBuilder, page: Uint8Array, limit: number): boolean {
+    const planned: Planned[] = [];
+    for (let offset = 0; planned.length < limit && offset < page.length; ) {
+      const insn = this.decode(page, offset, page.length);
+      if (isShort(insn)) {
+        if (planned.length === 0) return this.acrossPages(block, page);
+        break;
+      }
+      const whole = 'operands' in insn ? insn : bad(insn);
+      offset += insn.length;
+      planned.push(this.plan(whole, BigInt.asUintN(64, block.pc + BigInt(offset))));
+      const { semantics } = planned.at(-1)!;
+      if (!semantics || semantics.ends) break;
+    }
+    this.write(block, planned);
+    return true;
+  }
+  /** The one instruction at the end of the page, with the rest of it from the next page. */
+  private acrossPages(block: BlockBuilder, page: Uint8Array): boolean {
+    const va = BigInt.asIntN(64, (block.pc & ~(PAGE - 1n)) + PAGE);
+    const fetched = this.exports.code(va);
+    if (fetched === 0) return false;
+    const frame = (fetched & ~1) >>> 0;
+    const bytes = new Uint8Array(page.length + INSN_BYTES_MAX);
+    bytes.set(page);
+    bytes.set(this.guest.subarray(frame, frame + INSN_BYTES_MAX), page.length);
+    const insn = this.decode(bytes, 0, bytes.length);
+    const whole = isShort(insn)
+      ? bad({ op: '(bad)', length: INSN_BYTES_MAX, gp: true })
+      : 'operands' in insn
+        ? insn
+        : bad(insn);
+    block.guard(va, frame, Math.max(0, whole.length - page.length));
+    this.write(block, [this.plan(whole, BigInt.asUintN(64, block.pc + BigInt(whole.length)))]);
+    return true;
+  }
+
+  private plan(insn: Insn, next: bigint): Planned {
+    const unplanned = { insn, next, name: undefined, semantics: undefined, viaAddress: false };
+    const form = formOf(insn);
+    if (!form) return unplanned;
+    const memory = memoryOf(insn);
+    const mustReduce = memory !== undefined && !expressible(insn, memory);
+    for (const viaAddress of mustReduce ? [true] : memory?.index !== -1 && memory ? [false, true] : [false]) {
+      const name = formName(insn.op, viaAddress ? reduced(form) : form);
+      const semantics = SEMANTICS.get(name);
+      if (semantics) return { insn, next, name, semantics, viaAddress };
+    }
+    return unplanned;
+  }
+
+  private write(block: BlockBuilder, planned: readonly Planned[]): void {
+    const quiet = quietOnes(planned);
+    let count = 0;
+    for (const [n, plan] of planned.entries()) {
+      const { insn, next, name, semantics } = plan;
+      count++;
+      if (!name || !semantics) {
+        block.record({ handler: OUT, length: insn.length, imm: BigInt(this.outs.push(insn) - 1) });
+        return;
+      }
+      if (plan.viaAddress) this.writeAddress(block, insn, next);
+      const fused = this.fuse(plan, planned[n + 1]);
+      if (fused !== undefined) {
+        const jcc = planned[n + 1]!;
+        block.record({ ...this.fields(block, plan), handler: fused, length: insn.length + jcc.insn.length });
+        const target = jcc.next + displacement(jcc.insn);
+        // Odd conditions are the even ones with the ways out swapped.
+        if (jcc.insn.cc & 1) block.exit(count + 1, target, jcc.next);
+        else block.exit(count + 1, jcc.next, target);
+        return;
+      }
+      const handler = this.handlers.get(quiet[n] ? name + QUIET : name);
+      assert(handler !== undefined, `a handler for ${name}`);
+      block.record({ ...this.fields(block, plan), handler });
+      if (semantics.ends) {
+        block.exit(count, next, insn.operands[0]?.kind === 'rel' ? next + displacement(insn) : 0n);
+        return;
+      }
+    }
+    block.goOn(count, planned.at(-1)!.next);
+  }
+  /** The handler of `first` and the conditional jump behind it as one, if there is one. */
+  private fuse(first: Planned, second: Planned | undefined): number | undefined {
+    if (second?.insn.op !== 'jcc' || !FUSED_WITH_JCC.has(first.insn.op)) return undefined;
+    const { op } = first.insn;
+    return this.handlers.get(`${op}+j${second.insn.cc & ~1}${first.name!.slice(op.length)}`);
+  }
+
+  private writeAddress(block: BlockBuilder, insn: Insn, next: bigint): void {
+    const memory = memoryOf(insn)!;
+    const handler = this.handlers.get(`address.${insn.addressBytes}`)!;
+    const rip = memory.base === 16 ? next - block.pc : 0n;
+    block.record({
+      handler,
+      length: 0,
+      base: baseAt(block, memory),
+      index: memory.index < 0 ? HIDDEN.zero : registerAt(memory.index),
+      scale: Math.log2(memory.scale),
+      src: SEGMENT_BASE[memory.segment],
+      imm: memory.disp + rip + popBias(insn, memory),
+    });
+  }
+  /** All fields but the handler. */
+  private fields(
+    block: BlockBuilder,
+    { insn, next, viaAddress }: Planned,
+  ): Omit<RecordFields, 'handler'> & { length: number } {
+    const fields: Omit<RecordFields, 'handler'> & { length: number } = { length: insn.length };
+    insn.operands.forEach((operand, n) => {
+      switch (operand.kind) {
+        case 'reg': {
+          const at = registerAt(operand.reg) + (operand.high ? 1 : 0);
+          if (n === 0) fields.dst = at;
+          else if (n === 1) fields.src = at;
+          else fields.imm = BigInt(at);
+          break;
+        }
+        case 'imm':
+          fields.imm = BigInt.asUintN(8 * insn.size, operand.value);
+          break;
+        case 'mem':
+          fields.base = viaAddress ? HIDDEN.address : baseAt(block, operand);
+          if (viaAddress) break;
+          fields.disp = Number(operand.disp + popBias(insn, operand) + (operand.base === 16 ? next - block.pc : 0n));
+          fields.index = operand.index < 0 ? HIDDEN.zero : registerAt(operand.index);
+          fields.scale = Math.log2(operand.scale);
+      }
+    });
+    if (insn.op === 'jcc' || insn.op === 'setcc' || insn.op === 'cmovcc') fields.imm = BigInt(insn.cc);
+    if (STACK_OPS.has(insn.op)) fields.base ??= registerAt(RSP);
+    return fields;
+  }
+}
+
+const memoryOf = (insn: Insn): MemOperand | undefined => insn.operands.find(o => o.kind === 'mem');
+const baseAt = (block: BlockBuilder, memory: MemOperand): number =>
+  memory.base < 0 ? HIDDEN.zero : memory.base === 16 ? block.pcAt : registerAt(memory.base);
+/** pop computes an address based on rsp after it moved rsp. */
+const popBias = (insn: Insn, memory: MemOperand): bigint =>
+  insn.op === 'pop' && memory.base === RSP ? BigInt(insn.size) : 0n;
+/** lea uses the address only, so a segment is no matter there. */
+function expressible(insn: Insn, memory: MemOperand): boolean {
+  if (insn.addressBytes !== 8) return false;
+  if (memory.segment !== -1 && insn.op !== 'lea') return false;
+  // Slack for what is added to disp: at most a page of code and the bias of pop.
+  return memory.disp >= -0x7fff_0000n && memory.disp < 0x7fff_0000n;
+}
+function displacement(insn: Insn): bigint {
+  const target = insn.operands[0];
+  assert(target?.kind === 'rel', `${insn.op} has a displacement`);
+  return target.disp;
+}
+
+function kindOf(operand: Operand): OperandKind | undefined {
+  switch (operand.kind) {
+    case 'reg':
+      return 'r';
+    case 'imm':
+      return 'i';
+    case 'rel':
+      return 'j';
+    case 'mem':
+      return operand.index < 0 ? 'm' : 'x';
+    default:
+      return undefined;
+  }
+}
+/** The form of an instruction; undefined if an operand is of a kind no form has. */
+function formOf(insn: Insn): Form | undefined {
+  if (insn.op === 'nop') return { size: insn.size, operands: [] };
+  if (insn.op === 'ret') return { size: 8, operands: [{ kind: 'i', bytes: 8 }] };
+  const size = COUNTED_BY_ADDRESS_SIZE.has(insn.op) ? insn.addressBytes : isNear(insn) ? 8 : insn.size;
+  const operands: { kind: OperandKind; bytes: Bytes }[] = [];
+  for (const operand of insn.operands) {
+    const kind = kindOf(operand);
+    if (!kind) return undefined;
+    const bytes = 'bytes' in operand && operand.bytes > 0 ? operand.bytes : size;
+    if (bytes !== 1 && bytes !== 2 && bytes !== 4 && bytes !== 8) return undefined;
+    operands.push({ kind, bytes });
+  }
+  return { size, operands };
+}
+const isNear = (insn: Insn): boolean => insn.op === 'jcc' || insn.op === 'call' || insn.op === 'jmp';
+const reduced = (form: Form): Form => ({
+  ...form,
+  operands: form.operands.map(o => (o.kind === 'x' ? { ...o, kind: 'm' } : o)),
+});
+
+/**
+ * Which instructions need not leave flags. Seen from the end, where all flags may be needed: an instruction that
+ * overwrites all makes the flags before it dead; one that reads them, may fault or leaves to TypeScript makes them live.
+ */
+function quietOnes(planned: readonly Planned[]): readonly boolean[] {
+  const quiet: boolean[] = [];
+  let live = true;
+  for (let n = planned.length - 1; n >= 0; n--) {
+    const { insn, semantics } = planned[n]!;
+    const plain = insn.operands.every(o => o.kind === 'reg' || o.kind === 'imm');
+    const use = semantics?.flags ?? 'reads';
+    quiet[n] = !live && plain && !semantics?.ends && (use === 'sets' || use === 'merges');
+    if (use === 'sets') live = false;
+    if (use === 'reads' || !plain || semantics?.traps || !semantics) live = true;
+  }
+  return quiet;
+}
