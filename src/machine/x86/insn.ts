@@ -58,7 +58,10 @@ export interface Insn {
   readonly lock: boolean;
   /** F3 and F2 where they mean repetition; only string instructions carry it. */
   readonly rep: '' | 'rep' | 'repne';
-  /** Destination first, as Intel writes them; implicit operands (rax, flags, stack) are not listed. */
+  /**
+   * Destination first, as Intel writes them; implicit operands (flags, stack, rdx:rax of mul) are not listed. String
+   * instructions, xlat and maskmov list their memory, for its segment and size: movs is [rdi], [rsi]; stos is [rdi], rax.
+   */
   readonly operands: readonly Operand[];
 }
 

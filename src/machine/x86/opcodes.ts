@@ -91,7 +91,7 @@ export interface Form {
   readonly conditional: boolean;
 }
 
-/** One opcode. `cells` is empty when all of them hold forms[1]; forms[0] stands for invalid. */
+/** One opcode. `cells` holds indices of `forms`, and is empty when all would be 1; forms[0] stands for invalid. */
 export interface Slot {
   readonly hasModrm: boolean;
   readonly forms: readonly (Form | undefined)[];
@@ -215,15 +215,34 @@ const REPEATABLE = new Set('movs cmps stos lods scas ins outs'.split(' '));
 interface Row {
   readonly first: number;
   readonly last: number;
-  readonly selectors: readonly string[];
-  readonly codes: string;
-  readonly wide: '0' | '1' | '';
+  /** What it asks for: 0-3 as in a cell, or -1. */
+  readonly prefix: number;
+  /** 0 or 1, or -1. */
+  readonly wide: number;
+  /** The low bytes of the cells it is about. */
+  readonly lows: readonly number[];
+  readonly hasModrm: boolean;
+  /** Of two rows that claim a cell the stronger gets it. */
+  readonly strength: number;
   /** undefined is '(bad)'. */
   readonly form: Form | undefined;
 }
 
 const SELECTOR = /^(np|66|f3|f2|b|[mr]?\/[0-7](-[0-7])?|=[0-9a-f]{2})$/;
 const SIZE_WORD = /^(byte|d64|f64|no64|no16|w0|w1)$/;
+/** Operands that are found through ModRM. */
+const BY_MODRM = /(^|,)([EGMRWVUQPNSCD][a-z]|[EM](,|$)|STi)/;
+const LOWS = Array.from({ length: 256 }, (_, low) => low);
+
+const modOf = (low: number): string => (low >= 0xc0 ? 'r' : 'm');
+
+/** Which low bytes of a cell a selector other than a prefix is about. */
+function testOf(selector: string): (low: number) => boolean {
+  if (selector === 'b') return low => low === 1;
+  if (selector[0] === '=') return low => low === Number.parseInt(selector.slice(1), 16);
+  const [, mod, from, to = from] = /^([mr]?)\/(\d)(?:-(\d))?$/.exec(selector)!;
+  return low => (!mod || mod === modOf(low)) && ((low >> 3) & 7) >= Number(from) && ((low >> 3) & 7) <= Number(to);
+}
 
 function parse(line: string): Row {
   const [range = '', ...words] = line.trim().split(/\s+/);
@@ -233,63 +252,56 @@ function parse(line: string): Row {
   const rest = words.filter(word => !selectors.includes(word) && word !== sizeWord);
   const [op, codes = ''] = rest;
   assert(op && rest.length <= 2, `row "${line}" of the opcode map`);
+
   const size = selectors.includes('66') ? 'no16' : BYTE_OPERANDS.test(codes) ? 'byte' : 'usual';
-  const wide = sizeWord === 'w0' ? '0' : sizeWord === 'w1' ? '1' : '';
-  const form: Form | undefined =
-    op === '(bad)'
-      ? undefined
-      : {
-          op,
-          operands: codes ? codes.split(',').map(operandOf) : [],
-          sizes: SIZES[sizeWord] ?? SIZES[size]!,
-          lockable: LOCKABLE.has(op),
-          repeatable: REPEATABLE.has(op),
-          conditional: op.endsWith('cc'),
-        };
-  return { first, last, selectors, codes, wide, form };
-}
-
-/** What the operand codes imply for mod: M is memory only, U and N are registers only. */
-const modOf = (codes: string): string => (/(^|,)M/.test(codes) ? 'm' : /(^|,)[UN]/.test(codes) ? 'r' : '');
-const needsModrm = ({ selectors, codes }: Row): boolean =>
-  selectors.some(s => /[/=]/.test(s)) || /(^|,)([EGMRWVUQPNSCD][a-z]|[EM](,|$)|STi)/.test(codes);
-
-/** Whether a row is about this cell, prefixes apart. */
-function selects({ selectors, codes, wide }: Row, cell: number): boolean {
-  const low = cell & 0xff;
-  const mod = low >= 0xc0 ? 'r' : 'm';
-  const reg = (low >> 3) & 7;
-  const implied = modOf(codes);
-  if (implied && implied !== mod) return false;
-  if (wide && wide !== `${(cell >> 8) & 1}`) return false;
-  return selectors.every(selector => {
-    if (selector === 'b') return low === 1;
-    if (selector[0] === '=') return low === Number.parseInt(selector.slice(1), 16);
-    const group = /^([mr]?)\/(\d)(?:-(\d))?$/.exec(selector);
-    if (!group) return true;
-    const [, wanted, from, to = from] = group;
-    return (!wanted || wanted === mod) && reg >= Number(from) && reg <= Number(to);
-  });
+  const form: Form = {
+    op,
+    operands: codes ? codes.split(',').map(operandOf) : [],
+    sizes: SIZES[sizeWord] ?? SIZES[size]!,
+    lockable: LOCKABLE.has(op),
+    repeatable: REPEATABLE.has(op),
+    conditional: op.endsWith('cc'),
+  };
+  const prefix = PREFIXES.findIndex(name => selectors.includes(name));
+  // M is memory only, U and N are registers only.
+  const mod = /(^|,)M/.test(codes) ? 'm' : /(^|,)[UN]/.test(codes) ? 'r' : undefined;
+  const tests = selectors.filter(selector => !PREFIXES.includes(selector)).map(testOf);
+  if (mod) tests.push(low => modOf(low) === mod);
+  return {
+    first,
+    last,
+    prefix,
+    wide: ['w0', 'w1'].indexOf(sizeWord),
+    lows: tests.length ? LOWS.filter(low => tests.every(test => test(low))) : LOWS,
+    hasModrm: selectors.some(s => /[/=]/.test(s)) || BY_MODRM.test(codes),
+    strength: 1 + Number(prefix >= 0) + 2 * Number(selectors.includes('b')),
+    form: op === '(bad)' ? undefined : form,
+  };
 }
 
 function slotOf(rows: readonly Row[]): Slot {
-  const hasModrm = rows.some(needsModrm);
-  const forms: (Form | undefined)[] = [undefined, ...rows.map(row => row.form)];
+  const hasModrm = rows.some(row => row.hasModrm);
+  const forms = [undefined, ...rows.map(row => row.form)];
+  const [only] = rows;
+  if (rows.length === 1 && only!.prefix < 0 && only!.wide < 0 && only!.lows.length === 256) {
+    return { hasModrm, forms, cells: new Uint8Array() };
+  }
   const cells = new Uint8Array(CELLS);
-  const strength = new Uint8Array(CELLS);
-  rows.forEach((row, n) => {
-    const prefix = PREFIXES.findIndex(name => row.selectors.includes(name));
-    const mine = 1 + Number(prefix >= 0) + 2 * Number(row.selectors.includes('b'));
-    for (let cell = 0; cell < CELLS; cell++) {
-      if (prefix >= 0 && prefix !== cell >> 9) continue;
-      if (!selects(row, cell)) continue;
-      assert(strength[cell] !== mine, `two rows of the opcode map claim the same bytes: ${row.form?.op}`);
-      if (strength[cell]! > mine) continue;
-      strength[cell] = mine;
-      cells[cell] = n + 1;
+  const strengths = new Uint8Array(CELLS);
+  rows.forEach(({ prefix, wide, lows, strength, form }, n) => {
+    for (const p of prefix < 0 ? [0, 1, 2, 3] : [prefix]) {
+      for (const w of wide < 0 ? [0, 1] : [wide]) {
+        for (const low of lows) {
+          const cell = cellOf(p, w, low);
+          assert(strengths[cell] !== strength, `two rows of the opcode map claim the same bytes: ${form?.op}`);
+          if (strengths[cell]! > strength) continue;
+          strengths[cell] = strength;
+          cells[cell] = n + 1;
+        }
+      }
     }
   });
-  return { hasModrm, forms, cells: cells.every(n => n === 1) ? cells.subarray(0, 0) : cells };
+  return { hasModrm, forms, cells };
 }
 
 function compile(lines: readonly string[]): readonly (Slot | undefined)[] {
