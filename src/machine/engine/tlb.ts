@@ -228,7 +228,7 @@ function slowLoad(): Func {
       ]),
       // Both pages must answer before a byte counts; the lower one faults first.
       when(i32.eqz(call('data', get(va), get(access))), ret(i64.const(0))),
-      when(i32.eqz(call('data', lastByte(va, size), get(access))), ret(i64.const(0))),
+      when(i32.eqz(call('data', pageOf(lastByte(va, size)), get(access))), ret(i64.const(0))),
       set(n, get(size)),
       loop(next, [
         set(n, i32.sub(get(n), i32.const(1))),
@@ -283,7 +283,7 @@ function slowStore(): Func {
         ret(i32.const(0)),
       ]),
       when(i32.eqz(data(get(va))), ret(i32.const(1))),
-      when(i32.eqz(data(lastByte(va, size))), ret(i32.const(1))),
+      when(i32.eqz(data(pageOf(lastByte(va, size)))), ret(i32.const(1))),
       // Byte by byte: rare, and the two frames may be slow for different reasons.
       loop(next, [
         call('put', data(get(va)), i32.const(1), get(value)),

@@ -16,7 +16,7 @@ interface Block {
   readonly opcode: 0x02 | 0x03 | 0x04;
   readonly label: Label | undefined;
   readonly type: ValueType | 'void';
-  readonly then: Code;
+  readonly body: Code;
   readonly otherwise: Code | undefined;
 }
 interface Branch {
@@ -213,7 +213,7 @@ export const block = (to: Label, body: Code): Code => ({
   opcode: 0x02,
   label: to,
   type: 'void',
-  then: body,
+  body,
   otherwise: undefined,
 });
 /** A branch to its label starts it again; falling out of the end leaves it. */
@@ -222,17 +222,17 @@ export const loop = (to: Label, body: Code): Code => ({
   opcode: 0x03,
   label: to,
   type: 'void',
-  then: body,
+  body,
   otherwise: undefined,
 });
-export const when = (condition: Code, then: Code, otherwise?: Code): Code => [
+export const when = (condition: Code, body: Code, otherwise?: Code): Code => [
   condition,
-  { node: 'block', opcode: 0x04, label: undefined, type: 'void', then, otherwise },
+  { node: 'block', opcode: 0x04, label: undefined, type: 'void', body, otherwise },
 ];
 /** An if with a value: only the chosen side is computed. */
-export const choose = (type: ValueType, condition: Code, then: Code, otherwise: Code): Code => [
+export const choose = (type: ValueType, condition: Code, body: Code, otherwise: Code): Code => [
   condition,
-  { node: 'block', opcode: 0x04, label: undefined, type, then, otherwise },
+  { node: 'block', opcode: 0x04, label: undefined, type, body, otherwise },
 ];
 
 /** Appends the bytes of `code` to `out`. `labels` are the enclosing blocks, innermost last. */
@@ -259,7 +259,7 @@ function flatten(
     case 'block':
       out.push(code.opcode, TYPE_CODE[code.type]);
       labels.push(code.label);
-      flatten(code.then, out, labels, functions);
+      flatten(code.body, out, labels, functions);
       if (code.otherwise !== undefined) {
         out.push(0x05);
         flatten(code.otherwise, out, labels, functions);
