@@ -1,0 +1,395 @@
+/**
+ * A block of events as bytes, and back: the canonical body of a chunk, which hashes and comparisons go by. The same events
+ * give the same bytes, on every machine and in every version of Node; compression comes after (pieces.ts).
+ *
+ *   body     events u32 | kinds u32 | bytes of head u32 | per kind: number, rows, bytes u32 | head | part of kind | ...
+ *   head     ticks of event 0 f64 | columns kind, ticks low, ticks high, vcpu, cause
+ *   part     [registers at the start] | columns in the order of the layout
+ *
+ * Parts stand alone but for the head: who asks for one kind decodes one kind, and a decoded block does so when its columns
+ * are first touched. All loops run over the values of one column; nothing is done field by field for each event.
+ */
+import { Trouble } from '../base/trouble.js';
+import { type Block, type BlockColumns, CHUNK_EVENTS, LIST_ITEMS, POOL_ITEMS } from '../events/block.js';
+import { KIND_NAMES, KINDS, type KindName } from '../events/kinds.js';
+import { columnSpecs, type Fields } from '../events/schema.js';
+import { Bytes, decodeColumn, encodeColumn, type Numbers, Sink } from './columns.js';
+import { type KindPlan, LAYOUT, type Layout, missingColumns, PLAN, type Plan, planOf } from './layout.js';
+import {
+  type Loose,
+  RegisterFile,
+  reduceChanges,
+  reduceRegisters,
+  registerEnds,
+  restoreChanges,
+  restoreRegisters,
+} from './reduce.js';
+
+const TABLE_BYTES = 12;
+const WORD = 2 ** 32;
+
+/** The registers after the chunks so far, for each kind that lists them. */
+export class Registers {
+  private readonly files = new Map<string, RegisterFile>();
+  of(kind: string): RegisterFile {
+    let file = this.files.get(kind);
+    if (!file) this.files.set(kind, (file = new RegisterFile()));
+    return file;
+  }
+  copy(): Registers {
+    const copy = new Registers();
+    for (const [kind, file] of this.files) copy.files.set(kind, file.copy());
+    return copy;
+  }
+}
+
+/** What the envelope of a chunk tells besides its body. */
+export interface Encoded {
+  /** Registers that any regs event sets, low and high word. */
+  readonly regsMask: readonly [number, number];
+}
+
+/**
+ * Appends the body of a block to `out`, whose `cuts` then say where to cut it for compression.
+ * @param registers what the registers were before the block; afterwards what they are
+ */
+export function encodeBody(out: Sink, block: Block, registers: Registers): Encoded {
+  const start = out.at;
+  const kinds = PLAN.flatMap((_, k) => (block.rows[k]! > 0 ? [k] : []));
+  out.need(TABLE_BYTES * (kinds.length + 1));
+  out.at += TABLE_BYTES * (kinds.length + 1);
+  out.setU32(start, block.count);
+  out.setU32(start + 4, kinds.length);
+  encodeHead(out, block);
+  out.setU32(start + 8, out.at - start - TABLE_BYTES * (kinds.length + 1));
+  kinds.forEach((k, n) => {
+    const at = out.at;
+    if (at - (out.cuts.at(-1) ?? start) >= 2048) out.cut(at);
+    encodePart(out, PLAN[k]!, k, block, registers);
+    const entry = start + TABLE_BYTES * (n + 1);
+    out.setU32(entry, k);
+    out.setU32(entry + 4, block.rows[k]!);
+    out.setU32(entry + 8, out.at - at);
+  });
+  return { regsMask: maskOf(block) };
+}
+
+function maskOf(block: Block): readonly [number, number] {
+  const { maskLo, maskHi } = block.col.regs;
+  let lo = 0;
+  let hi = 0;
+  for (let r = 0; r < block.rows[KIND_NAMES.indexOf('regs')]!; r++) {
+    lo |= maskLo[r]!;
+    hi |= maskHi[r]!;
+  }
+  return [lo >>> 0, hi >>> 0];
+}
+
+/**
+ * Causes: 0 none, 1 the cause of the last event that had one, otherwise 1 more than the distance to it.
+ * Ticks: differences, as two words.
+ */
+function encodeHead(out: Sink, { count, kind, ticks, vcpu, back }: Block): void {
+  const low = new Uint32Array(count);
+  const high = new Uint32Array(count);
+  const cause = new Uint32Array(count);
+  let lastTicks = count > 0 ? ticks[0]! : 0;
+  let lastCause = Number.NaN;
+  out.f64(lastTicks);
+  for (let i = 0; i < count; i++) {
+    const passed = ticks[i]! - lastTicks;
+    lastTicks = ticks[i]!;
+    low[i] = passed;
+    if (passed >= WORD) high[i] = passed / WORD;
+    const b = back[i]!;
+    if (b === 0) continue;
+    if (i - b === lastCause) cause[i] = 1;
+    else {
+      cause[i] = b + 1;
+      lastCause = i - b;
+    }
+  }
+  encodeColumn(out, kind, count, false);
+  encodeColumn(out, low, count, false);
+  encodeColumn(out, high, count, false);
+  encodeColumn(out, vcpu, count, false);
+  encodeColumn(out, cause, count, true);
+}
+
+/** Processor of each row of a kind. */
+function vcpusOf(block: Block, kind: number): Uint8Array {
+  const vcpus = new Uint8Array(block.rows[kind]!).fill(block.vcpu[0]!);
+  const { vcpu, count } = block;
+  let i = 1;
+  while (i < count && vcpu[i] === vcpu[0]) i++;
+  if (i < count) for (i = 0; i < count; i++) if (block.kind[i] === kind) vcpus[block.row[i]!] = block.vcpu[i]!;
+  return vcpus;
+}
+
+function encodePart(out: Sink, plan: KindPlan, kind: number, block: Block, registers: Registers): void {
+  const rows = block.rows[kind]!;
+  const own = block.col[plan.name as KindName] as unknown as Loose;
+  let stored: Loose = {};
+  if (plan.registers) {
+    const file = registers.of(plan.name);
+    file.write(out);
+    stored = reduceRegisters(own, rows, vcpusOf(block, kind), file);
+  } else if (plan.changes.length > 0) stored = reduceChanges(plan, own, rows);
+  for (const { name, what, ends, near } of plan.columns) {
+    const column = stored[name] ?? own[name]!;
+    if (what === 'end') {
+      if (!plan.registers) encodeColumn(out, lengthsOf(column, rows), rows, false);
+    } else encodeColumn(out, column, what === 'item' ? own[ends]![rows - 1]! : rows, near);
+  }
+}
+
+function lengthsOf(ends: Numbers, rows: number): Uint32Array {
+  const lengths = new Uint32Array(rows);
+  for (let r = 0, start = 0; r < rows; r++) {
+    lengths[r] = ends[r]! - start;
+    start = ends[r]!;
+  }
+  return lengths;
+}
+
+/** A body whose bytes may have to be made first: `need` does that for from .. to-1. */
+export interface Body {
+  readonly bytes: Uint8Array;
+  need(from: number, to: number): void;
+}
+export const wholeBody = (bytes: Uint8Array): Body => ({ bytes, need: () => {} });
+
+/** How to read the bodies of one recording. */
+export interface Reading {
+  readonly layout: Layout;
+  readonly plan: Plan;
+  /** By number in the file: the number here. */
+  readonly kindHere: Uint8Array;
+}
+export const readingOf = (layout: Layout): Reading => ({
+  layout,
+  plan: planOf(layout),
+  kindHere: Uint8Array.from(layout, k => KIND_NAMES.indexOf(k.name as KindName)),
+});
+/** For bodies that this program wrote. */
+export const OWN: Reading = readingOf(LAYOUT);
+
+const ARRAYS = { u8: Uint8Array, u16: Uint16Array, u32: Uint32Array };
+const emptyColumns = (name: KindName, rows: number, items: (field: string) => number): Loose =>
+  Object.fromEntries(
+    columnSpecs(KINDS[name].fields as Fields).map(s => [
+      s.name,
+      new ARRAYS[s.store](s.per === 'row' ? rows : items(s.field)),
+    ]),
+  );
+const EMPTY = KIND_NAMES.map(name => emptyColumns(name, 0, () => 0));
+
+/** Columns of a decoded block: made when first asked for. */
+class LazyColumns {
+  readonly made: (Loose | undefined)[];
+  readonly make: (kind: number) => Loose;
+  constructor(make: (kind: number) => Loose) {
+    this.made = KIND_NAMES.map(() => undefined);
+    this.make = make;
+  }
+}
+KIND_NAMES.forEach((name, kind) => {
+  Object.defineProperty(LazyColumns.prototype, name, {
+    enumerable: true,
+    get(this: LazyColumns) {
+      return this.made[kind] ?? (this.made[kind] = this.make(kind));
+    },
+  });
+});
+
+/** A block of a recording; its columns are as long as they need to be. Touching a damaged part throws Trouble. */
+export interface DecodedBlock extends Block {
+  /** Bytes of memory it holds; grows as columns are made. */
+  readonly held: number;
+}
+
+export interface DecodeOptions {
+  readonly reading?: Reading;
+  /** The most events there may be. */
+  readonly events?: number;
+  /** The most elements one column of list items may have. */
+  readonly items?: number;
+  /** Every cause must be an event of the recording: true for chunks, not for details and copies. */
+  readonly causes?: boolean;
+  /** What an error message begins with: the file and the place. */
+  readonly where?: string;
+}
+
+/**
+ * Decodes the head of a body now, its parts when their columns are touched.
+ * Whatever the bytes are, it ends in bounded memory: a valid block or Trouble.
+ * @param first seq of event 0
+ */
+export function decodeBody(body: Body, first: number, options: DecodeOptions = {}): DecodedBlock {
+  try {
+    return decode(body, first, options);
+  } catch (error) {
+    throw placed(error, options.where);
+  }
+}
+
+const placed = (error: unknown, where: string | undefined): unknown =>
+  error instanceof Trouble && where ? new Trouble(`${where}: ${error.message}`) : error;
+
+interface Part {
+  readonly plan: KindPlan;
+  readonly rows: number;
+  readonly from: number;
+  readonly to: number;
+  readonly number: number;
+}
+
+function decode(body: Body, first: number, options: DecodeOptions): DecodedBlock {
+  const { reading = OWN, events = CHUNK_EVENTS, items = POOL_ITEMS, causes = false, where } = options;
+  body.need(0, Math.min(body.bytes.length, TABLE_BYTES * 257));
+  const table = new Bytes(body.bytes);
+  const count = table.u32();
+  const kinds = table.u32();
+  const headBytes = table.u32();
+  if (count > events) throw new Trouble(`${count} events in a chunk`);
+  if (kinds > reading.plan.length) throw new Trouble(`${kinds} kinds of events in a chunk`);
+  const parts = new Map<number, Part>();
+  const rows = new Uint32Array(KIND_NAMES.length);
+  let at = TABLE_BYTES * (kinds + 1) + headBytes;
+  for (let n = 0, before = -1; n < kinds; n++) {
+    const number = table.u32();
+    const r = table.u32();
+    const bytes = table.u32();
+    const plan = reading.plan[number];
+    if (!plan || number <= before || r === 0 || r > count) throw new Trouble(`its table of kinds is not valid`);
+    const here = reading.kindHere[number]!;
+    rows[here] = r;
+    parts.set(here, { plan, rows: r, from: at, to: (at += bytes), number });
+    before = number;
+  }
+  if (at !== body.bytes.length) throw new Trouble(`a body of ${body.bytes.length} bytes that should have ${at}`);
+
+  const headStart = TABLE_BYTES * (kinds + 1);
+  body.need(headStart, headStart + headBytes);
+  const head = decodeHead(new Bytes(body.bytes, headStart, headStart + headBytes), count, reading, rows);
+  if (causes) checkCauses(head.back, first);
+  const make = (kind: number): Loose => {
+    const part = parts.get(kind);
+    if (!part) return EMPTY[kind]!;
+    try {
+      body.need(part.from, part.to);
+      const columns = decodePart(new Bytes(body.bytes, part.from, part.to), part, kind, block, reading.layout, items);
+      for (const column of Object.values(columns)) held += column.byteLength;
+      return columns;
+    } catch (error) {
+      throw placed(error, where);
+    }
+  };
+  let held = body.bytes.length + 16 * count + 4096;
+  const col = new LazyColumns(make) as unknown as BlockColumns;
+  const block: DecodedBlock = {
+    first,
+    count,
+    ...head,
+    rows,
+    col,
+    get held() {
+      return held;
+    },
+  };
+  return block;
+}
+
+function decodeHead(from: Bytes, count: number, reading: Reading, rows: Uint32Array) {
+  const start = from.f64();
+  const kind = new Uint8Array(count);
+  const low = new Uint32Array(count);
+  const high = new Uint32Array(count);
+  const vcpu = new Uint8Array(count);
+  const back = new Uint32Array(count);
+  for (const column of [kind, low, high, vcpu, back]) decodeColumn(from, column);
+  if (from.at !== from.end) throw new Trouble(`${from.end - from.at} bytes too many in its head`);
+
+  const row = new Uint16Array(count);
+  const ticks = new Float64Array(count);
+  const seen = new Uint32Array(KIND_NAMES.length);
+  let now = start;
+  let cause = Number.NaN;
+  for (let i = 0; i < count; i++) {
+    const k = reading.kindHere[kind[i]!];
+    if (k === undefined) throw new Trouble(`an event of the unknown kind ${kind[i]}`);
+    kind[i] = k;
+    row[i] = seen[k]!++;
+    ticks[i] = now += low[i]! + high[i]! * WORD;
+    const code = back[i]!;
+    if (code > 1) cause = i - (code - 1);
+    if (code > 0) {
+      if (Number.isNaN(cause)) throw new Trouble(`event ${i} repeats a cause that is none`);
+      back[i] = i - cause;
+    }
+  }
+  if (!(start >= 0 && now <= Number.MAX_SAFE_INTEGER && Number.isInteger(start)))
+    throw new Trouble('ticks out of range');
+  if (rows.some((n, k) => n !== seen[k])) throw new Trouble('its table of kinds does not fit its events');
+  return { kind, row, ticks, vcpu, back };
+}
+
+function checkCauses(back: Uint32Array, first: number): void {
+  for (let i = 0; i < back.length; i++)
+    if (back[i]! > first + i) throw new Trouble(`event ${first + i} has a cause before the start`);
+}
+
+function decodePart(
+  from: Bytes,
+  { plan, rows, number }: Part,
+  kind: number,
+  block: Block,
+  layout: Layout,
+  most: number,
+): Loose {
+  const columns: Loose = {};
+  const file = plan.registers ? RegisterFile.read(from) : undefined;
+  for (const { name, store, what, ends, names } of plan.columns) {
+    const n = what === 'item' ? columns[ends]![rows - 1]! : rows;
+    if (what === 'end' && plan.registers) columns[name] = registerEnds(columns, rows);
+    else {
+      const column = new ARRAYS[store](n);
+      decodeColumn(from, column);
+      columns[name] = column;
+      if (what === 'end') endsOf(column as Uint32Array, name);
+    }
+    if (what === 'end' && columns[name]![rows - 1]! > most) throw new Trouble(`${plan.name}.${name}: too many items`);
+    if (names > 0) checkEnum(columns[name]!, names, `${plan.name}.${name}`);
+  }
+  if (from.at !== from.end) throw new Trouble(`${from.end - from.at} bytes too many after ${plan.name}`);
+  if (file) restoreRegisters(columns, rows, vcpusOf(block, kind), file);
+  else if (plan.changes.length > 0) restoreChanges(plan, columns, rows);
+  // An older recording lacks what came later. A list that is missing is empty.
+  for (const spec of missingColumns(layout[number]!))
+    columns[spec.name] = new ARRAYS[spec.store](spec.per === 'row' ? rows : 0);
+  return columns;
+}
+
+/** Lengths to ends, in place. */
+function endsOf(lengths: Uint32Array, name: string): void {
+  let end = 0;
+  for (let r = 0; r < lengths.length; r++) {
+    if (lengths[r]! > LIST_ITEMS) throw new Trouble(`${name}: a list of ${lengths[r]} items`);
+    lengths[r] = end += lengths[r]!;
+  }
+}
+
+function checkEnum(column: Numbers, names: number, what: string): void {
+  for (let r = 0; r < column.length; r++)
+    if (column[r]! >= names) throw new Trouble(`${what}: ${column[r]} is no name of it`);
+}
+
+/** A block as bytes that stand alone: registers count as zero before it. For copies of events outside chunks. */
+export function encodeBlock(block: Block): Uint8Array {
+  const out = new Sink();
+  encodeBody(out, block, new Registers());
+  return out.bytes.slice(0, out.at);
+}
+/** Reads what encodeBlock wrote. Throws Trouble where it is damaged; see DecodeOptions for limits. */
+export const decodeBlock = (bytes: Uint8Array, first: number, options: DecodeOptions = {}): DecodedBlock =>
+  decodeBody(wholeBody(bytes), first, options);

@@ -1,0 +1,84 @@
+/**
+ * A body cut in pieces, each compressed on its own. Where to cut is said by the encoder: around long runs of like bytes,
+ * and before each kind's part. A piece that does not shrink is stored as it is.
+ *
+ *   table    per piece: bytes u32 | stored bytes u32        equal: not compressed
+ */
+import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib';
+import { Trouble } from '../base/trouble.js';
+import type { Body } from './codec.js';
+
+/** Pieces smaller than this are not worth a compressor's call. */
+const WORTH_BYTES = 64;
+
+/** Brotli of quality 1: 3 to 4 ns a byte. */
+export function compress(bytes: Uint8Array): Uint8Array {
+  if (bytes.length < WORTH_BYTES) return bytes;
+  const out = brotliCompressSync(bytes, {
+    chunkSize: Math.max(1024, bytes.length + (bytes.length >> 3)),
+    params: {
+      [constants.BROTLI_PARAM_QUALITY]: 1,
+      [constants.BROTLI_PARAM_LGWIN]: 18,
+      [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
+    },
+  });
+  return out.length < bytes.length ? out : bytes;
+}
+/** Undoes compress; gives exactly `length` bytes or throws Trouble. */
+export function decompress(stored: Uint8Array, length: number): Uint8Array {
+  if (stored.length === length) return stored;
+  let out: Uint8Array | undefined;
+  try {
+    out = brotliDecompressSync(stored, { chunkSize: Math.max(1024, length), maxOutputLength: length });
+  } catch {
+    // Not brotli, or longer than it should be: said below.
+  }
+  if (out?.length !== length) throw new Trouble('compressed bytes are damaged');
+  return out;
+}
+
+export interface Packed {
+  readonly table: Uint8Array;
+  readonly stored: Uint8Array;
+}
+
+/** Cuts and compresses. */
+export function packBody(body: Uint8Array, cuts: readonly number[]): Packed {
+  const table = new Uint32Array(2 * (cuts.length + 1));
+  const pieces: Uint8Array[] = [];
+  [...cuts, body.length].forEach((end, n) => {
+    const start = n === 0 ? 0 : cuts[n - 1]!;
+    const piece = compress(body.subarray(start, end));
+    table[2 * n] = end - start;
+    table[2 * n + 1] = piece.length;
+    pieces.push(piece);
+  });
+  return { table: new Uint8Array(table.buffer), stored: Buffer.concat(pieces) };
+}
+
+/**
+ * The body that packBody packed, inflated where it is needed.
+ * @param most the most bytes it may have
+ */
+export function unpackBody({ table, stored }: Packed, most: number): Body {
+  const view = new DataView(table.buffer, table.byteOffset, table.byteLength);
+  const pieces = table.length >> 3;
+  const starts = new Float64Array(pieces + 1);
+  const places = new Float64Array(pieces + 1);
+  for (let n = 0; n < pieces; n++) {
+    starts[n + 1] = starts[n]! + view.getUint32(8 * n, true);
+    places[n + 1] = places[n]! + view.getUint32(8 * n + 4, true);
+  }
+  if (table.length % 8 !== 0 || places[pieces] !== stored.length) throw new Trouble('its table of pieces is not valid');
+  if (starts[pieces]! > most) throw new Trouble(`a body of ${starts[pieces]} bytes`);
+  const bytes = new Uint8Array(starts[pieces]!);
+  const done = new Uint8Array(pieces);
+  const need = (from: number, to: number): void => {
+    for (let n = 0; n < pieces && starts[n]! < to; n++) {
+      if (done[n] || starts[n + 1]! <= from) continue;
+      bytes.set(decompress(stored.subarray(places[n], places[n + 1]), starts[n + 1]! - starts[n]!), starts[n]);
+      done[n] = 1;
+    }
+  };
+  return { bytes, need };
+}

@@ -1,0 +1,198 @@
+/**
+ * What the columns of a kind do not need to say, since the rest of the chunk says it. Each pair of functions here undoes
+ * the other exactly, and keeps nothing from one chunk to the next but the registers, which a chunk carries at its start.
+ *
+ * Changes. An event that changes a thing from `old` to `new` has as its `old` the `new` of the last event for that thing.
+ * A small table, empty at the start of a chunk, remembers the last `new` by a hash of the key; `old` is stored xor what the
+ * table has there: zero when it is right, and no harm done when two things share a place.
+ *
+ * Counts. `new` is stored as its zigzagged difference from `old`.
+ *
+ * Registers. Values are stored as differences from what the register was, word by word, zigzagged; how many there are
+ * is known from the mask; what they were (`olds`) is not stored at all.
+ */
+import { Trouble } from '../base/trouble.js';
+import { type Bytes, type Numbers, type Sink, unzigzag, zigzag } from './columns.js';
+import type { KindPlan } from './layout.js';
+
+/** Columns of one kind by name. */
+export type Loose = Record<string, Numbers>;
+
+/** Places in the table of last values: a power of two, at least twice the rows. */
+const tableSize = (rows: number): number => 1 << Math.max(4, 33 - Math.clz32(rows));
+
+/** For each row its place in the table. */
+function places(kind: KindPlan, columns: Loose, rows: number): Uint32Array {
+  const at = new Uint32Array(rows);
+  const mask = tableSize(rows) - 1;
+  for (const name of kind.key) {
+    const column = columns[name]!;
+    for (let r = 0; r < rows; r++) {
+      const h = Math.imul(at[r]! ^ column[r]!, 0x9e37_79b1);
+      at[r] = h ^ (h >>> 15);
+    }
+  }
+  for (let r = 0; r < rows; r++) at[r] = at[r]! & mask;
+  return at;
+}
+
+/** The columns to be stored in place of the old and new values. */
+export function reduceChanges(kind: KindPlan, columns: Loose, rows: number): Loose {
+  const at = places(kind, columns, rows);
+  const stored: Loose = {};
+  for (const [old, now] of kind.changes) {
+    const last = new Uint32Array(tableSize(rows));
+    const olds = columns[old]!;
+    const news = columns[now]!;
+    const reduced = new Uint32Array(rows);
+    for (let r = 0; r < rows; r++) {
+      reduced[r] = olds[r]! ^ last[at[r]!]!;
+      last[at[r]!] = news[r]!;
+    }
+    stored[old] = reduced;
+    if (kind.counts) {
+      const differences = new Uint32Array(rows);
+      for (let r = 0; r < rows; r++) differences[r] = zigzag((news[r]! - olds[r]!) | 0);
+      stored[now] = differences;
+    }
+  }
+  return stored;
+}
+
+/** Undoes reduceChanges, in place. */
+export function restoreChanges(kind: KindPlan, columns: Loose, rows: number): void {
+  const at = places(kind, columns, rows);
+  for (const [old, now] of kind.changes) {
+    const last = new Uint32Array(tableSize(rows));
+    const olds = columns[old]!;
+    const news = columns[now]!;
+    for (let r = 0; r < rows; r++) {
+      olds[r] = olds[r]! ^ last[at[r]!]!;
+      if (kind.counts) news[r] = olds[r]! + unzigzag(news[r]!);
+      last[at[r]!] = news[r]!;
+    }
+  }
+}
+
+const REGISTERS = 64;
+/** Values of the registers by vcpu: low words, then high words. */
+export class RegisterFile {
+  readonly vcpus: (Uint32Array | undefined)[] = [];
+  of(vcpu: number): Uint32Array {
+    return (this.vcpus[vcpu] ??= new Uint32Array(2 * REGISTERS));
+  }
+  copy(): RegisterFile {
+    const copy = new RegisterFile();
+    this.vcpus.forEach((words, vcpu) => {
+      if (words) copy.vcpus[vcpu] = words.slice();
+    });
+    return copy;
+  }
+
+  /** Writes the registers that are not zero: count of vcpus, then for each its number, a mask and values, all as u32. */
+  write(out: Sink): void {
+    const at = out.at;
+    let vcpus = 0;
+    out.u32(0);
+    this.vcpus.forEach((words, vcpu) => {
+      if (!words?.some(w => w !== 0)) return;
+      vcpus++;
+      out.u32(vcpu);
+      const isSet = (reg: number): boolean => words[reg] !== 0 || words[REGISTERS + reg] !== 0;
+      for (let half = 0; half < REGISTERS; half += 32) {
+        let mask = 0;
+        for (let k = 0; k < 32; k++) if (isSet(half + k)) mask |= 1 << k;
+        out.u32(mask >>> 0);
+      }
+      for (let reg = 0; reg < REGISTERS; reg++)
+        if (isSet(reg)) {
+          out.u32(words[reg]!);
+          out.u32(words[REGISTERS + reg]!);
+        }
+    });
+    out.setU32(at, vcpus);
+  }
+
+  static read(from: Bytes): RegisterFile {
+    const file = new RegisterFile();
+    const vcpus = from.u32();
+    if (vcpus > 256) throw new Trouble(`registers of ${vcpus} processors`);
+    for (let n = 0; n < vcpus; n++) {
+      const vcpu = from.u32();
+      if (vcpu > 255) throw new Trouble(`registers of processor ${vcpu}`);
+      const words = file.of(vcpu);
+      const masks = [from.u32(), from.u32()];
+      for (let reg = 0; reg < REGISTERS; reg++)
+        if ((masks[reg >> 5]! >>> (reg & 31)) & 1) {
+          words[reg] = from.u32();
+          words[REGISTERS + reg] = from.u32();
+        }
+    }
+    return file;
+  }
+}
+
+const bits = (v: number): number => {
+  let n = v - ((v >>> 1) & 0x5555_5555);
+  n = (n & 0x3333_3333) + ((n >>> 2) & 0x3333_3333);
+  return Math.imul((n + (n >>> 4)) & 0x0f0f_0f0f, 0x0101_0101) >>> 24;
+};
+
+/** Ends of the lists of values, from the masks. */
+export function registerEnds(columns: Loose, rows: number): Uint32Array {
+  const ends = new Uint32Array(rows);
+  let end = 0;
+  for (let r = 0; r < rows; r++) ends[r] = end += bits(columns.maskLo![r]!) + bits(columns.maskHi![r]!);
+  return ends;
+}
+
+/** The columns to be stored in place of the values; `file` has the registers before, and those after when it returns. */
+export function reduceRegisters(columns: Loose, rows: number, vcpus: Uint8Array, file: RegisterFile): Loose {
+  const n = rows === 0 ? 0 : columns.valuesEnd![rows - 1]!;
+  const stored = { valuesLo: new Uint32Array(n), valuesHi: new Uint32Array(n) };
+  const lo = columns.valuesLo!;
+  const hi = columns.valuesHi!;
+  let i = 0;
+  for (let r = 0; r < rows; r++) {
+    const words = file.of(vcpus[r]!);
+    for (let half = 0; half < REGISTERS; half += 32) {
+      let mask = (half === 0 ? columns.maskLo : columns.maskHi)![r]! | 0;
+      while (mask !== 0) {
+        const reg = half + 31 - Math.clz32(mask & -mask);
+        mask &= mask - 1;
+        stored.valuesLo[i] = zigzag((lo[i]! - words[reg]!) | 0);
+        stored.valuesHi[i] = zigzag((hi[i]! - words[REGISTERS + reg]!) | 0);
+        words[reg] = lo[i]!;
+        words[REGISTERS + reg] = hi[i]!;
+        i++;
+      }
+    }
+  }
+  return stored;
+}
+
+/** Undoes reduceRegisters in place and adds the columns of `olds`. */
+export function restoreRegisters(columns: Loose, rows: number, vcpus: Uint8Array, file: RegisterFile): void {
+  const lo = columns.valuesLo!;
+  const hi = columns.valuesHi!;
+  const oldsLo = new Uint32Array(lo.length);
+  const oldsHi = new Uint32Array(lo.length);
+  let i = 0;
+  for (let r = 0; r < rows; r++) {
+    const words = file.of(vcpus[r]!);
+    for (let half = 0; half < REGISTERS; half += 32) {
+      let mask = (half === 0 ? columns.maskLo : columns.maskHi)![r]! | 0;
+      while (mask !== 0) {
+        const reg = half + 31 - Math.clz32(mask & -mask);
+        mask &= mask - 1;
+        oldsLo[i] = words[reg]!;
+        oldsHi[i] = words[REGISTERS + reg]!;
+        words[reg] = lo[i] = words[reg]! + unzigzag(lo[i]!);
+        words[REGISTERS + reg] = hi[i] = words[REGISTERS + reg]! + unzigzag(hi[i]!);
+        i++;
+      }
+    }
+  }
+  columns.oldsLo = oldsLo;
+  columns.oldsHi = oldsHi;
+}

@@ -1,0 +1,218 @@
+/**
+ * The one who writes the file: takes full blocks and everything else of a recording, in order, and appends frames. It runs
+ * in the worker of a threaded writer, or in place; the bytes are the same, since nothing here knows which.
+ *
+ * Order decides the bytes. A frame stands before what needs it: stacks before the chunk that names them, an index and a
+ * keyframe after each 64 chunks and at the end.
+ */
+import { createHash } from 'node:crypto';
+import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { reasonOf, Trouble } from '../base/trouble.js';
+import type { Block } from '../events/block.js';
+import { EMPTY_LEXICON, type Lexicon } from '../events/lexicon.js';
+import { encodeBody, Registers } from './codec.js';
+import { Sink } from './columns.js';
+import { Directory, type Extra, packFooter, placeOf } from './directory.js';
+import {
+  type ChunkEnvelope,
+  packChunk,
+  packLexicon,
+  packMemory,
+  packStacks,
+  packSymbols,
+  SHA_BYTES,
+} from './envelopes.js';
+import { FORMAT_VERSION, FRAME, FRAME_BYTES, type FrameType, frameBytes, headerBytes, idOf, MORE } from './frames.js';
+import { LAYOUT } from './layout.js';
+import { PageStore } from './memory.js';
+import { packBody } from './pieces.js';
+import type { Header, Symbol as NamedRange } from './source.js';
+
+/** Chunks between two INDEX frames. */
+export const SEGMENT_CHUNKS = 64;
+
+/** Makes the payloads of INDEX and KEYFRAME from the blocks of the main stream. */
+export interface IndexBuilder {
+  add(block: Block): void;
+  /** What was added since the last call. */
+  finish(): { index: Uint8Array; keyframe: Uint8Array };
+}
+export type MakeIndexBuilder = (header: Header, lexicon: Lexicon) => IndexBuilder;
+
+/** What makes a run repeatable, as the machine's owner gives it: the version is the writer's own. */
+export type HeaderGiven = Omit<Header, 'version'>;
+
+export type Stream = 'main' | 'detail';
+/** Some of the pages of a checkpoint, at most MEMORY_FRAMES; `more` when others follow. */
+export interface PagesGiven {
+  readonly seq: number;
+  readonly ticks: number;
+  readonly frames: Uint32Array;
+  /** 4096 bytes for each of `frames`. */
+  readonly bytes: Uint8Array;
+  readonly more: boolean;
+  /** With the last part, else empty. */
+  readonly state: Uint8Array;
+}
+
+export interface Summary {
+  readonly events: number;
+  readonly bytes: number;
+  /** sha-256 (hex) of what was run: header without layout. */
+  readonly id: string;
+  /** sha-256 (hex) chained over the bodies of all chunks: what happened. */
+  readonly chain: string;
+}
+
+export class Scribe {
+  private readonly path: string;
+  private readonly fd: number;
+  private readonly header: Header;
+  private readonly makeIndex: MakeIndexBuilder | undefined;
+  private readonly directory = new Directory();
+  private readonly out = new Sink();
+  private readonly pages = new PageStore();
+  private readonly streams = {
+    main: { chain: new Uint8Array(SHA_BYTES), registers: new Registers() },
+    detail: { chain: new Uint8Array(SHA_BYTES), registers: new Registers() },
+  };
+  private words: Lexicon = EMPTY_LEXICON;
+  private index: IndexBuilder | undefined;
+  private unindexed = 0;
+  private at = 0;
+  /** True while a TAIL stands at `at`, to be replaced by what comes next. */
+  private tailed = false;
+
+  constructor(path: string, header: HeaderGiven, makeIndex: MakeIndexBuilder | undefined) {
+    this.path = path;
+    this.header = { ...header, version: FORMAT_VERSION };
+    this.makeIndex = makeIndex;
+    const bytes = headerBytes(this.header, LAYOUT);
+    this.fd = this.io(() => openSync(path, 'w'));
+    this.put(bytes);
+    this.at = bytes.length;
+  }
+
+  lexicon(lexicon: Lexicon): void {
+    this.words = lexicon;
+    this.append(FRAME.lexicon, 1, 0, packLexicon(lexicon));
+  }
+
+  symbols(symbols: readonly NamedRange[]): void {
+    this.append(FRAME.symbols, symbols.length, 0, packSymbols(symbols));
+  }
+
+  /** Stacks number `first` and on. */
+  stacks(first: number, stacks: readonly (readonly bigint[])[]): void {
+    this.append(FRAME.stacks, stacks.length, first, packStacks(stacks));
+  }
+
+  block(stream: Stream, block: Block): void {
+    const { chain, registers } = this.streams[stream];
+    const envelope = this.chunk(stream, block, chain, registers);
+    chain.set(envelope.chain);
+    if (stream === 'detail') {
+      this.append(FRAME.detail, block.count, this.directory.detailEntries, packChunk(envelope), 0, envelope);
+      return;
+    }
+    this.append(FRAME.chunk, block.count, block.first, packChunk(envelope), 0, envelope);
+    this.index ??= this.makeIndex?.(this.header, this.words);
+    if (!this.index) return;
+    this.index.add(block);
+    if (++this.unindexed === SEGMENT_CHUNKS) this.segment();
+  }
+
+  /** Writes a provisional chunk; whatever is written next takes its place. */
+  tail(block: Block): void {
+    const { chain, registers } = this.streams.main;
+    const envelope = this.chunk('main', block, chain, registers.copy());
+    const payload = packChunk(envelope);
+    this.replaceTail();
+    this.put(frameBytes(FRAME.tail, block.count, block.first, 0, payload));
+    this.tailed = true;
+  }
+
+  memory({ seq, ticks, frames, bytes, more, state }: PagesGiven): void {
+    const { hashes, fresh } = this.pages.add(frames, bytes);
+    const payload = packMemory({ seq, ticks, state, frames, hashes, fresh });
+    this.append(FRAME.memory, frames.length, seq, payload, more ? MORE : 0, { seq, ticks });
+  }
+
+  /** Ends the file. */
+  close(): Summary {
+    if (this.unindexed > 0) this.segment();
+    const payload = packFooter(this.directory, LAYOUT.length, this.at);
+    this.replaceTail();
+    this.put(frameBytes(FRAME.footer, this.directory.places.length, 0, 0, payload));
+    this.io(() => closeSync(this.fd));
+    return {
+      events: this.directory.events,
+      bytes: this.at + FRAME_BYTES + payload.length,
+      id: idOf(this.header),
+      chain: Buffer.from(this.streams.main.chain).toString('hex'),
+    };
+  }
+
+  /** Leaves the file as it is. */
+  abort(): void {
+    closeSync(this.fd);
+  }
+
+  private chunk(stream: Stream, block: Block, chain: Uint8Array, registers: Registers): ChunkEnvelope {
+    const { out } = this;
+    out.clear();
+    const { regsMask } = encodeBody(out, block, registers);
+    const body = out.bytes.subarray(0, out.at);
+    const { first, count } = block;
+    return {
+      first,
+      last: stream === 'main' ? first + count - 1 : first + block.back[count - 1]!,
+      count,
+      firstTicks: block.ticks[0]!,
+      lastTicks: block.ticks[count - 1]!,
+      chain: createHash('sha256').update(chain).update(body).digest(),
+      regsMask,
+      rows: block.rows.slice(),
+      packed: packBody(body, out.cuts),
+    };
+  }
+
+  private segment(): void {
+    const { directory } = this;
+    const { index, keyframe } = this.index!.finish();
+    const from = directory.indexed;
+    const count = directory.events - from;
+    this.append(FRAME.index, count, from, index);
+    this.append(FRAME.keyframe, count, from, keyframe);
+    this.unindexed = 0;
+  }
+
+  private append(type: FrameType, count: number, first: number, payload: Uint8Array, flags = 0, extra?: Extra): void {
+    this.replaceTail();
+    const frame = { type, bytes: payload.length, payloadCrc: 0, count, first, flags };
+    this.directory.add(placeOf(frame, this.at), extra);
+    this.put(frameBytes(type, count, first, flags, payload));
+    this.at += FRAME_BYTES + payload.length;
+  }
+
+  private replaceTail(): void {
+    if (!this.tailed) return;
+    this.io(() => ftruncateSync(this.fd, this.at));
+    this.tailed = false;
+  }
+
+  private put(bytes: Uint8Array): void {
+    this.io(() => {
+      for (let done = 0; done < bytes.length; )
+        done += writeSync(this.fd, bytes, done, bytes.length - done, this.at + done);
+    });
+  }
+
+  private io<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw new Trouble(`${this.path}: cannot write the recording: ${reasonOf(error)}`);
+    }
+  }
+}
