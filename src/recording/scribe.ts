@@ -83,7 +83,8 @@ export class Scribe {
   /** True while a TAIL stands at `at`, to be replaced by what comes next. */
   private tailed = false;
 
-  constructor(path: string, header: HeaderGiven, makeIndex: MakeIndexBuilder | undefined) {
+  /** @param makeIndex undefined for no indexes */
+  constructor(path: string, header: HeaderGiven, makeIndex?: MakeIndexBuilder) {
     this.path = path;
     this.header = { ...header, version: FORMAT_VERSION };
     this.makeIndex = makeIndex;

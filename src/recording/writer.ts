@@ -12,6 +12,7 @@ import { BLOCK_BYTES, type Block, blockOver } from '../events/block.js';
 import type { Lexicon } from '../events/lexicon.js';
 import { Log } from '../events/log.js';
 import { MEMORY_FRAMES } from './envelopes.js';
+import { threadedDesk } from './ring.js';
 import {
   type HeaderGiven,
   type MakeIndexBuilder,
@@ -78,7 +79,7 @@ export interface Recorder {
  * @throws Trouble when the file cannot be written; with a thread at the latest from `close`
  */
 export function createRecording(path: string, header: HeaderGiven, options: WriterOptions = {}): Recorder {
-  const desk = placedDesk(path, header, options.makeIndex);
+  const desk = options.thread ? threadedDesk(path, header) : placedDesk(path, header, options.makeIndex);
   const stacks = new Map<string, number>();
   let fresh: bigint[][] = [];
   const flushStacks = (): void => {

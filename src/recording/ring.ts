@@ -1,0 +1,163 @@
+/**
+ * The writer's desk with a worker behind it. Full blocks lie in a ring of shared buffers; everything, blocks too, is
+ * announced in one queue of messages, so that the worker writes what an unthreaded writer would, in the same order.
+ *
+ * Neither side uses its event loop: the run does not turn one, and the worker sleeps on a counter. The run waits only when
+ * the next buffer of the ring is still being written, when too many bytes of pages are under way, and at the end. What
+ * goes wrong in the worker comes back as Trouble at the next swap, checkpoint or close.
+ *
+ *   control   0 messages sent | 1 messages done | 2 worker has ended | 3 KiB of pages under way | 4.. buffer in use
+ */
+import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import { Trouble } from '../base/trouble.js';
+import { BLOCK_BYTES, type Block, blockOver } from '../events/block.js';
+import type { Lexicon } from '../events/lexicon.js';
+import type { HeaderGiven, PagesGiven, Stream, Summary } from './scribe.js';
+import type { Symbol as NamedRange } from './source.js';
+import type { Desk } from './writer.js';
+
+export const SENT = 0;
+export const DONE = 1;
+export const ENDED = 2;
+export const PAGES_KIB = 3;
+export const BUSY = 4;
+
+const MAIN_BLOCKS = 4;
+const DETAIL_BLOCKS = 3;
+const TAIL_SLOT = MAIN_BLOCKS + DETAIL_BLOCKS;
+const BLOCKS = TAIL_SLOT + 1;
+const PAGES_KIB_MAX = 64 << 10;
+/** A worker that does nothing for this long is taken for dead. */
+const PATIENCE_MS = 120_000;
+
+export type Message =
+  | { readonly do: 'block'; readonly stream: Stream; readonly slot: number }
+  | { readonly do: 'tail'; readonly slot: number }
+  | { readonly do: 'lexicon'; readonly lexicon: Lexicon }
+  | { readonly do: 'symbols'; readonly symbols: readonly NamedRange[] }
+  | { readonly do: 'stacks'; readonly first: number; readonly stacks: readonly (readonly bigint[])[] }
+  | { readonly do: 'memory'; readonly pages: PagesGiven }
+  | { readonly do: 'close' }
+  | { readonly do: 'abort' };
+/** The worker's last word. */
+export type Answer = { readonly summary: Summary } | { readonly trouble: string } | { readonly bug: string };
+
+export interface WorkerData {
+  readonly path: string;
+  readonly header: HeaderGiven;
+  readonly control: Int32Array;
+  readonly buffers: readonly SharedArrayBuffer[];
+  readonly port: import('node:worker_threads').MessagePort;
+}
+
+/** Node loads no TypeScript: from the sources (tests) the worker is the built one. */
+const WORKER = import.meta.url.endsWith('.ts')
+  ? new URL('../../dist/recording/worker.js', import.meta.url)
+  : new URL('./worker.js', import.meta.url);
+
+export function threadedDesk(path: string, header: HeaderGiven): Desk {
+  const control = new Int32Array(new SharedArrayBuffer(4 * (BUSY + BLOCKS)));
+  const buffers = Array.from({ length: BLOCKS }, () => new SharedArrayBuffer(BLOCK_BYTES));
+  const blocks = buffers.map(blockOver);
+  const slotOf = new Map(blocks.map((block, slot) => [block, slot]));
+  const { port1: port, port2 } = new MessageChannel();
+  const workerData: WorkerData = { path, header, control, buffers, port: port2 };
+  const worker = new Worker(WORKER, { workerData, transferList: [port2] });
+  // Its errors come through the port. This one would be for an error that the worker could not catch, such as no memory.
+  worker.on('error', () => {});
+  worker.unref();
+
+  /** The worker's last word; throws if it is a bad one. */
+  const answer = (): Summary => {
+    const message = receiveMessageOnPort(port)?.message as Answer | undefined;
+    port.close();
+    if (message && 'summary' in message) return message.summary;
+    if (message && 'bug' in message) throw new Error(message.bug);
+    throw new Trouble(message?.trouble ?? `${path}: cannot write the recording: its writer was stopped`);
+  };
+  const check = (): void => {
+    if (Atomics.load(control, ENDED) !== 0) answer();
+  };
+  /** Sleeps until control[at] is no longer what `waiting` refuses; sees to it that the worker is alive. */
+  const wait = (at: number, waiting: (value: number) => boolean): void => {
+    let done = Atomics.load(control, DONE);
+    for (let slept = 0; ; ) {
+      const value = Atomics.load(control, at);
+      if (!waiting(value)) return;
+      if (at !== ENDED) check();
+      if (Atomics.wait(control, at, value, 500) !== 'timed-out') continue;
+      slept = done === Atomics.load(control, DONE) ? slept + 500 : 0;
+      done = Atomics.load(control, DONE);
+      if (slept >= PATIENCE_MS) throw new Trouble(`${path}: cannot write the recording: its writer does not answer`);
+    }
+  };
+  const send = (message: Message): void => {
+    check();
+    port.postMessage(message);
+    Atomics.add(control, SENT, 1);
+    Atomics.notify(control, SENT);
+  };
+  const markBusy = (slot: number): void => {
+    Atomics.store(control, BUSY + slot, 1);
+  };
+  const free = (slot: number): Block => {
+    wait(BUSY + slot, busy => busy !== 0);
+    return blocks[slot]!;
+  };
+
+  return {
+    first: { main: blocks[0]!, detail: blocks[MAIN_BLOCKS]! },
+    swap: (stream, full) => {
+      const slot = slotOf.get(full)!;
+      markBusy(slot);
+      send({ do: 'block', stream, slot });
+      const base = stream === 'main' ? 0 : MAIN_BLOCKS;
+      return free(base + ((slot - base + 1) % (stream === 'main' ? MAIN_BLOCKS : DETAIL_BLOCKS)));
+    },
+    tail: block => {
+      copyBlock(block, free(TAIL_SLOT));
+      markBusy(TAIL_SLOT);
+      send({ do: 'tail', slot: TAIL_SLOT });
+    },
+    lexicon: lexicon => send({ do: 'lexicon', lexicon }),
+    symbols: symbols => send({ do: 'symbols', symbols }),
+    stacks: (first, stacks) => send({ do: 'stacks', first, stacks }),
+    memory: pages => {
+      wait(PAGES_KIB, kib => kib > PAGES_KIB_MAX);
+      Atomics.add(control, PAGES_KIB, pages.bytes.length >> 10);
+      send({ do: 'memory', pages });
+    },
+    close: () => {
+      send({ do: 'close' });
+      wait(ENDED, ended => ended === 0);
+      return answer();
+    },
+    abort: () => {
+      if (Atomics.load(control, ENDED) !== 0) return;
+      send({ do: 'abort' });
+      wait(ENDED, ended => ended === 0);
+      port.close();
+    },
+  };
+}
+
+/** Copies the rows in use. */
+function copyBlock(from: Block, to: Block): void {
+  const { count } = from;
+  to.first = from.first;
+  to.count = count;
+  for (const column of ['kind', 'row', 'ticks', 'vcpu', 'back'] as const)
+    (to[column] as Uint8Array).set(from[column].subarray(0, count) as Uint8Array);
+  to.rows.set(from.rows);
+  const columnsOf = (block: Block) => Object.values(block.col) as unknown as Record<string, Uint8Array>[];
+  const targets = columnsOf(to);
+  columnsOf(from).forEach((columns, kind) => {
+    const rows = from.rows[kind]!;
+    if (rows === 0) return;
+    for (const [name, column] of Object.entries(columns)) {
+      const ends = columns[name.replace(/(Lo|Hi|Bytes)$/, 'End')];
+      const items = ends && ends !== column ? ends[rows - 1]! : rows;
+      targets[kind]![name]!.set(column.subarray(0, items));
+    }
+  });
+}

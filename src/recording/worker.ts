@@ -1,0 +1,80 @@
+/** The worker of a threaded writer: does with a Scribe what the messages say, in their order; see ring.ts. */
+import { receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { assertNever } from '../base/assert.js';
+import { Trouble } from '../base/trouble.js';
+import { blockOver } from '../events/block.js';
+import { type Answer, BUSY, DONE, ENDED, type Message, PAGES_KIB, SENT, type WorkerData } from './ring.js';
+import { Scribe, type Summary } from './scribe.js';
+
+const { path, header, control, buffers, port } = workerData as WorkerData;
+const blocks = buffers.map(blockOver);
+
+const count = (at: number, n: number): void => {
+  Atomics.add(control, at, n);
+  Atomics.notify(control, at);
+};
+const release = (slot: number): void => {
+  Atomics.store(control, BUSY + slot, 0);
+  Atomics.notify(control, BUSY + slot);
+};
+
+/** Carries out one message; returns the summary for the last. */
+function carryOut(scribe: Scribe, message: Message): Summary | 'aborted' | undefined {
+  switch (message.do) {
+    case 'block':
+      scribe.block(message.stream, blocks[message.slot]!);
+      release(message.slot);
+      return undefined;
+    case 'tail':
+      scribe.tail(blocks[message.slot]!);
+      release(message.slot);
+      return undefined;
+    case 'lexicon':
+      scribe.lexicon(message.lexicon);
+      return undefined;
+    case 'symbols':
+      scribe.symbols(message.symbols);
+      return undefined;
+    case 'stacks':
+      scribe.stacks(message.first, message.stacks);
+      return undefined;
+    case 'memory':
+      scribe.memory(message.pages);
+      count(PAGES_KIB, -(message.pages.bytes.length >> 10));
+      return undefined;
+    case 'close':
+      return scribe.close();
+    case 'abort':
+      scribe.abort();
+      return 'aborted';
+    default:
+      return assertNever(message);
+  }
+}
+
+function work(): Answer {
+  const scribe = new Scribe(path, header);
+  for (let done = 0; ; done++) {
+    Atomics.wait(control, SENT, done);
+    const message = receiveMessageOnPort(port)!.message as Message;
+    const summary = carryOut(scribe, message);
+    if (summary === 'aborted') return { trouble: `${path}: the recording was given up` };
+    if (summary) return { summary };
+    count(DONE, 1);
+  }
+}
+
+function answer(): Answer {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof Trouble) return { trouble: error.message };
+    return { bug: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+  }
+}
+
+port.postMessage(answer());
+Atomics.store(control, ENDED, 1);
+// Whoever waits for a buffer or for room must hear that none will come.
+for (let at = 0; at < control.length; at++) Atomics.notify(control, at);
+port.close();
