@@ -1,0 +1,152 @@
+/**
+ * A keyframe: the whole state of one moment, as an immutable tree.
+ *
+ *   tree -> section -> group of 64 leaves -> leaf of 64 words
+ *
+ * Two keyframes share every group and leaf that did not change between them, so one more costs what changed, and
+ * comparing two skips what is the same object. immer makes the next tree from the last: once per 64k events, never per
+ * event, and leaves are replaced whole, since immer does not draft typed arrays (a change inside one would change the old
+ * keyframe too).
+ */
+import { type Draft, enableMapSet, Immer } from 'immer';
+import type { Range } from './ranges.js';
+import { LEAF_WORDS, type Leaf, SECTIONS } from './words.js';
+
+enableMapSet();
+// Nothing is frozen: the types say readonly, and a deep freeze of every new leaf's group costs as much as the rest.
+const immer = new Immer({ autoFreeze: false });
+
+export const GROUP_LEAVES = 64;
+export type Group = readonly (Leaf | undefined)[];
+export type Section = ReadonlyMap<number, Group>;
+
+export interface Task {
+  readonly pid: number;
+  readonly name: string;
+}
+export interface Ending {
+  /** Number of the `how` of an end event. */
+  readonly how: number;
+  readonly reason: string;
+}
+/** What is no word: see words.ts. Missing tasks have pid 0 and no name; missing address spaces are empty. */
+export interface Beside {
+  /** Process to its ranges. */
+  readonly hosts: ReadonlyMap<number, readonly Range[]>;
+  /** Vcpu to the task that runs on it. */
+  readonly tasks: ReadonlyMap<number, Task>;
+  readonly ending: Ending | undefined;
+}
+export interface Tree extends Beside {
+  /** Group number to group, by section. */
+  readonly sections: readonly Section[];
+}
+
+export const EMPTY_TREE: Tree = {
+  sections: Array.from({ length: SECTIONS }, () => new Map()),
+  hosts: new Map(),
+  tasks: new Map(),
+  ending: undefined,
+};
+
+export const leafOf = (section: Section, id: number): Leaf | undefined => {
+  const group = Math.floor(id / GROUP_LEAVES);
+  return section.get(group)?.[id - group * GROUP_LEAVES];
+};
+
+const isZero = (leaf: Leaf): boolean => {
+  for (let i = 0; i < leaf.length; i++) if (leaf[i] !== 0) return false;
+  return true;
+};
+
+/** A section with `changed` leaves put in; leaves that are all zero go, and so do groups with no leaf left. */
+function putLeaves(section: Draft<Map<number, Group>>, before: Section, changed: ReadonlyMap<number, Leaf>): void {
+  const groups = new Map<number, (Leaf | undefined)[]>();
+  for (const [id, leaf] of changed) {
+    const number = Math.floor(id / GROUP_LEAVES);
+    let group = groups.get(number);
+    if (!group) {
+      group = before.get(number)?.slice() ?? new Array<Leaf | undefined>(GROUP_LEAVES).fill(undefined);
+      groups.set(number, group);
+    }
+    group[id - number * GROUP_LEAVES] = isZero(leaf) ? undefined : leaf;
+  }
+  for (const [number, group] of groups)
+    if (group.some(leaf => leaf)) section.set(number, group as Draft<Group>);
+    else section.delete(number);
+}
+
+/**
+ * The tree after `before`.
+ * @param changed leaves that are new, by section; they belong to the tree from now on
+ * @param beside the values at that moment, all of them
+ */
+export function nextTree(before: Tree, changed: readonly ReadonlyMap<number, Leaf>[], beside: Beside): Tree {
+  return immer.produce(before, draft => {
+    changed.forEach((leaves, s) => {
+      if (leaves.size > 0) putLeaves(draft.sections[s] as Draft<Map<number, Group>>, before.sections[s]!, leaves);
+    });
+    if (draft.ending !== beside.ending) draft.ending = beside.ending;
+    for (const [pid, ranges] of beside.hosts)
+      if (ranges.length === 0) draft.hosts.delete(pid);
+      else if (before.hosts.get(pid) !== ranges) draft.hosts.set(pid, ranges as Range[]);
+    for (const pid of before.hosts.keys()) if (!beside.hosts.has(pid)) draft.hosts.delete(pid);
+    for (const [vcpu, task] of beside.tasks) if (before.tasks.get(vcpu) !== task) draft.tasks.set(vcpu, task);
+    for (const vcpu of before.tasks.keys()) if (!beside.tasks.has(vcpu)) draft.tasks.delete(vcpu);
+  });
+}
+
+/** Called for each leaf that is not the same object in both; a missing one is undefined. */
+export type LeafPair = (section: number, id: number, a: Leaf | undefined, b: Leaf | undefined) => void;
+
+/** Walks two trees and skips what they share: sections, groups, leaves. */
+export function differingLeaves(a: Tree, b: Tree, sections: readonly number[], visit: LeafPair): void {
+  for (const s of sections) {
+    const inA = a.sections[s]!;
+    const inB = b.sections[s]!;
+    if (inA === inB) continue;
+    const pair = (number: number, x: Group | undefined, y: Group | undefined): void => {
+      if (x === y) return;
+      for (let i = 0; i < GROUP_LEAVES; i++) if (x?.[i] !== y?.[i]) visit(s, number * GROUP_LEAVES + i, x?.[i], y?.[i]);
+    };
+    for (const [number, group] of inA) pair(number, group, inB.get(number));
+    for (const [number, group] of inB) if (!inA.has(number)) pair(number, undefined, group);
+  }
+}
+
+/** Calls `visit` for each word that differs. */
+export function differingWords(
+  a: Tree,
+  b: Tree,
+  sections: readonly number[],
+  visit: (section: number, word: number, a: number, b: number) => void,
+): void {
+  differingLeaves(a, b, sections, (s, id, x, y) => {
+    for (let i = 0; i < LEAF_WORDS; i++) {
+      const va = x?.[i] ?? 0;
+      const vb = y?.[i] ?? 0;
+      if (va !== vb) visit(s, id * LEAF_WORDS + i, va, vb);
+    }
+  });
+}
+
+const ALL = Array.from({ length: SECTIONS }, (_, s) => s);
+/** A leaf with its buffer and its object; an estimate from heap snapshots of Node 20. */
+const LEAF_COST = LEAF_WORDS * 4 + 300;
+const GROUP_COST = GROUP_LEAVES * 8 + 100;
+const RANGE_COST = 80;
+
+/** Bytes that tree b holds beyond those it shares with a: what keeping b costs when a is kept. An estimate. */
+export function bytesBeyond(a: Tree, b: Tree): number {
+  let bytes = 0;
+  differingLeaves(a, b, ALL, (_s, _id, _x, y) => {
+    if (y) bytes += LEAF_COST;
+  });
+  b.sections.forEach((section, s) => {
+    if (section === a.sections[s]) return;
+    bytes += section.size * 40;
+    for (const [number, group] of section) if (a.sections[s]!.get(number) !== group) bytes += GROUP_COST;
+  });
+  for (const [pid, ranges] of b.hosts) if (a.hosts.get(pid) !== ranges) bytes += ranges.length * RANGE_COST;
+  return bytes;
+}
