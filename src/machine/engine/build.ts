@@ -5,11 +5,11 @@
  *   run(record, left) -> REASON
  *     loop next
  *       handler := u16 at record; br_table to its case
- *       each case ends in a branch: next | leave | jump | fault | out | stale
+ *       each case ends in a branch: next | leave | jump | fault | out | again | stale
  *     leave   count the block; budget gone? return. Follow the link, or find the target and link it.
  *     jump    count the block; budget gone? return. Find the target.
  *     stale   decode anew where we are
- *     fault, out   note the record; return
+ *     fault, out, again   note the record; return
  */
 
 import { assert } from '../../base/assert.js';
@@ -42,11 +42,11 @@ import {
 } from './wasm.js';
 
 /** Why `run` returned. After budget and miss the place is CONTROL.pc; after the others CONTROL.record. */
-export const REASON = { budget: 0, fault: 1, out: 2, miss: 3 } as const;
+export const REASON = { budget: 0, fault: 1, out: 2, miss: 3, again: 4 } as const;
 
 export interface Handler {
   readonly name: string;
-  /** Must end with next, leave, jump, trap or outOfLoop. */
+  /** Must end with next, leave, jump, trap or outAgain. */
   readonly code: Code;
 }
 
@@ -54,6 +54,8 @@ export interface Handler {
 export interface Imports {
   /** A store to a frame with page flags; performs it. via: 0 guest, 1 page walker. */
   trapped(paddr: number, bytes: number, lo: number, hi: number, via: number): void;
+  /** The architectural TLB took an entry, at this address. Called only while CONTROL.tellFills is set. */
+  filled(entry: number): void;
   /** No block known at CONTROL.pc, whose code frame is given: returns its record, or 0 to end the run. */
   miss(frame: number): number;
   /** The record is out of date. Sets CONTROL.pc to its address; returns the instructions of the block before it. */
@@ -61,6 +63,7 @@ export interface Imports {
 }
 const IMPORTS: readonly Import[] = [
   { name: 'trapped', params: ['i32', 'i32', 'i32', 'i32', 'i32'] },
+  { name: 'filled', params: ['i32'] },
   { name: 'miss', params: ['i32'], result: 'i32' },
   { name: 'stale', params: ['i32'], result: 'i32' },
 ];
@@ -190,49 +193,52 @@ function run(handlers: readonly Handler[]): Func {
       loop(TO.next, [
         block(found, [
           block(searching, [
-            inside(TO.out, [
-              inside(TO.fault, [
-                inside(TO.stale, [
-                  inside(TO.jump, [
-                    inside(TO.leave, body),
-                    // leave: L.exit is 0 or 1
-                    set(L.n, get(L.exit)),
-                    set(
-                      L.link,
-                      i32.add(
-                        get(L.record),
-                        i32.add(i32.const(SLOT_BYTES + EXIT.fall), i32.shl(get(L.exit), i32.const(2))),
+            inside(TO.again, [
+              inside(TO.out, [
+                inside(TO.fault, [
+                  inside(TO.stale, [
+                    inside(TO.jump, [
+                      inside(TO.leave, body),
+                      // leave: L.exit is 0 or 1
+                      set(L.n, get(L.exit)),
+                      set(
+                        L.link,
+                        i32.add(
+                          get(L.record),
+                          i32.add(i32.const(SLOT_BYTES + EXIT.fall), i32.shl(get(L.exit), i32.const(2))),
+                        ),
                       ),
-                    ),
-                    set(
-                      L.pc,
-                      i64.load(i32.add(get(L.record), i32.shl(get(L.exit), i32.const(3))), SLOT_BYTES + EXIT.fallPc),
-                    ),
+                      set(
+                        L.pc,
+                        i64.load(i32.add(get(L.record), i32.shl(get(L.exit), i32.const(3))), SLOT_BYTES + EXIT.fallPc),
+                      ),
+                      set(L.exit, i32.add(get(L.record), i32.const(SLOT_BYTES))),
+                      when(i32.ltS(count, i32.const(0)), stopAt(REASON.budget)),
+                      when(tee(L.record, i32.load(get(L.link))), br(TO.next)),
+                      i32.store(i32.const(0), get(L.left), CONTROL.left),
+                      when(i32.eqz(tee(L.record, call('find', get(L.pc)))), stopAt(REASON.miss)),
+                      when(
+                        i32.and(i32.shrU(i32.load(get(L.exit), EXIT.linkable), get(L.n)), i32.const(1)),
+                        i32.store(get(L.link), get(L.record)),
+                      ),
+                      br(TO.next),
+                    ]),
+                    // jump
                     set(L.exit, i32.add(get(L.record), i32.const(SLOT_BYTES))),
                     when(i32.ltS(count, i32.const(0)), stopAt(REASON.budget)),
-                    when(tee(L.record, i32.load(get(L.link))), br(TO.next)),
-                    i32.store(i32.const(0), get(L.left), CONTROL.left),
-                    when(i32.eqz(tee(L.record, call('find', get(L.pc)))), stopAt(REASON.miss)),
-                    when(
-                      i32.and(i32.shrU(i32.load(get(L.exit), EXIT.linkable), get(L.n)), i32.const(1)),
-                      i32.store(get(L.link), get(L.record)),
-                    ),
-                    br(TO.next),
+                    br(searching),
                   ]),
-                  // jump
-                  set(L.exit, i32.add(get(L.record), i32.const(SLOT_BYTES))),
-                  when(i32.ltS(count, i32.const(0)), stopAt(REASON.budget)),
+                  // stale
+                  set(L.left, i32.sub(get(L.left), call('stale', get(L.record)))),
+                  set(L.pc, i64.load(i32.const(0), CONTROL.pc)),
+                  when(i32.ltS(get(L.left), i32.const(0)), stopAt(REASON.budget)),
                   br(searching),
                 ]),
-                // stale
-                set(L.left, i32.sub(get(L.left), call('stale', get(L.record)))),
-                set(L.pc, i64.load(i32.const(0), CONTROL.pc)),
-                when(i32.ltS(get(L.left), i32.const(0)), stopAt(REASON.budget)),
-                br(searching),
+                stopIn(REASON.fault),
               ]),
-              stopIn(REASON.fault),
+              stopIn(REASON.out),
             ]),
-            stopIn(REASON.out),
+            stopIn(REASON.again),
           ]),
           search,
         ]),

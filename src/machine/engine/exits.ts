@@ -21,6 +21,11 @@ export interface Trap {
 export type Exit =
   /** The tick asked for is reached, exactly. */
   | { readonly kind: 'limit' }
+  /**
+   * In the middle of a long repeated instruction, before the tick asked for. To be run on; the guest cannot notice. It
+   * is there for the host, which gets a look in however much one instruction is asked to do.
+   */
+  | { readonly kind: 'busy' }
   | { readonly kind: 'trap'; readonly trap: Trap }
   /** hlt: pc is behind it. */
   | { readonly kind: 'halt' }

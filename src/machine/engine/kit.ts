@@ -73,6 +73,8 @@ export const TO = {
   fault: label('fault'),
   /** Return to TypeScript with this record not executed. */
   out: label('out'),
+  /** Return to TypeScript with this record executed in part, to go on with it. */
+  again: label('again'),
   /** The record is out of date: decode anew. */
   stale: label('stale'),
 } as const;
@@ -165,5 +167,5 @@ export const leave = (condition: Code): Code => [set(L.exit, condition), br(TO.l
 export const jump = (pc: Code): Code => [set(L.pc, pc), br(TO.jump)];
 /** The address behind this instruction; only in a record that ends its block. */
 export const pcAfter: Code = i64.load(get(L.record), SLOT_BYTES + EXIT.fallPc);
-/** Returns to TypeScript with this record as the next one to execute (for interruptible instructions). */
-export const outOfLoop: Code = br(TO.out);
+/** Ends a piece of an interruptible instruction: this record stays the next one to execute, and nothing retired. */
+export const outAgain: Code = br(TO.again);

@@ -39,6 +39,10 @@ export const CONTROL = {
   walkFrame: 0x138,
   walkPermissions: 0x140,
   walkShift: 0x144,
+  /** Virtual address of the last data access that took the slow path. u64 */
+  dataAddress: 0x148,
+  /** Not 0: every entry the architectural TLB takes is told to `filled`. u32 */
+  tellFills: 0x150,
 } as const;
 
 export const REGISTERS = 0x400;
@@ -78,6 +82,8 @@ export const PAGE_FLAGS = {
   code: 2,
   /** Not written since the last checkpoint. */
   clean: 4,
+  /** Every store is told to onTraced: full detail. */
+  traced: 8,
 } as const;
 
 export interface Layout {

@@ -39,6 +39,10 @@ export class Memory {
   /** Set by the owner: who hears of stores into watched frames, and into bytes that may be decoded code. */
   onWatched: WatchedStore = () => {};
   onCode: (at: number, bytes: number) => void = () => {};
+  /** Hears of every store to a frame flagged `traced`, before onWatched if the frame is watched too. As WatchedStore. */
+  onTraced: WatchedStore = () => {};
+  /** Hears of every entry the architectural TLB takes (its linear address), while CONTROL.tellFills is set. */
+  onFill: (entry: number) => void = () => {};
 
   constructor(layout: Layout) {
     this.layout = layout;
@@ -47,6 +51,7 @@ export class Memory {
     this.view = new DataView(buffer);
     this.guest = new Uint8Array(buffer, layout.guest, layout.guestBytes);
     this.pageFlags = new Uint8Array(buffer, PAGE_FLAGS_AT, layout.guestBytes / PAGE_BYTES);
+    this.pageFlags.fill(PAGE_FLAGS.clean); // memory is zero at power-on
     this.tlb = new Tlb(buffer);
   }
 
@@ -85,14 +90,15 @@ export class Memory {
     if (at % PAGE_BYTES <= PAGE_BYTES - bytes) this.trapped(at, bytes, lo32(value), hi32(value), VIA.host);
     else for (let n = 0; n < bytes; n++) this.trapped(at + n, 1, Number((value >> BigInt(8 * n)) & 0xffn), 0, VIA.host);
   }
-  /** Many bytes by the host, as aligned eight-byte stores where the frame is watched. */
+  /** Many bytes by the host, as aligned eight-byte stores where somebody wants to hear of them. */
   hostWrite(at: Paddr, data: Uint8Array): void {
     this.inside(at, data.length);
     const end = at + data.length;
     for (let from: number = at; from < end; ) {
       const to = Math.min(end, (Math.floor(from / PAGE_BYTES) + 1) * PAGE_BYTES);
       const piece = data.subarray(from - at, to - at);
-      if (this.pageFlags[from >>> PAGE_SHIFT]! & PAGE_FLAGS.watched) this.storePieces(from, piece);
+      if (this.pageFlags[from >>> PAGE_SHIFT]! & (PAGE_FLAGS.watched | PAGE_FLAGS.traced))
+        this.storePieces(from, piece);
       else {
         this.pageFlags[from >>> PAGE_SHIFT]! &= ~PAGE_FLAGS.clean;
         if (this.pageFlags[from >>> PAGE_SHIFT]! & PAGE_FLAGS.code) this.onCode(from, piece.length);
@@ -118,7 +124,7 @@ export class Memory {
     if (flags & PAGE_FLAGS.clean) this.pageFlags[at >>> PAGE_SHIFT] = flags & ~PAGE_FLAGS.clean;
     if (flags & PAGE_FLAGS.code) this.onCode(at, bytes);
     const to = this.layout.guest + at;
-    if (!(flags & PAGE_FLAGS.watched)) {
+    if (!(flags & (PAGE_FLAGS.watched | PAGE_FLAGS.traced))) {
       this.poke(to, bytes, lo, hi);
       return;
     }
@@ -131,7 +137,9 @@ export class Memory {
     const oldHi = bytes === 8 ? this.view.getUint32(to + 4, true) : 0;
     this.poke(to, bytes, lo, hi);
     const newLo = bytes === 1 ? lo & 0xff : bytes === 2 ? lo & 0xffff : lo >>> 0;
-    this.onWatched(asPaddr(at), bytes, oldLo, oldHi, newLo, bytes === 8 ? hi >>> 0 : 0, via as Via);
+    const newHi = bytes === 8 ? hi >>> 0 : 0;
+    if (flags & PAGE_FLAGS.traced) this.onTraced(asPaddr(at), bytes, oldLo, oldHi, newLo, newHi, via as Via);
+    if (flags & PAGE_FLAGS.watched) this.onWatched(asPaddr(at), bytes, oldLo, oldHi, newLo, newHi, via as Via);
   }
   private poke(to: number, bytes: number, lo: number, hi: number): void {
     if (bytes === 1) this.view.setUint8(to, lo);

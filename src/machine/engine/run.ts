@@ -37,6 +37,8 @@ export interface Processor {
 }
 
 const CHUNK_MAX = 2 ** 30;
+/** Pieces of one repeated instruction in a run, before it returns to its caller: a second at the very worst. */
+const AGAIN_MAX = 64;
 
 export class Machine {
   readonly memory: Memory;
@@ -45,6 +47,8 @@ export class Machine {
   private readonly processor: Processor;
   private readonly pcAt: number;
   private clock = 0;
+  /** Pieces of unfinished instructions in this run. */
+  private again = 0;
   /** While the generated code runs: the budget it was given. */
   private given = -1;
 
@@ -55,6 +59,7 @@ export class Machine {
     this.pcAt = registerAt(processor.isa.roles.pc);
     this.engine = buildEngine(layout, this.memory.wasm, processor.format, processor.handlers, processor.functions, {
       trapped: (paddr, bytes, lo, hi, via) => this.memory.trapped(paddr, bytes, lo, hi, via),
+      filled: entry => this.memory.onFill(entry),
       miss: frame => this.code.miss(frame),
       stale: record => this.code.stale(record),
     });
@@ -86,13 +91,14 @@ export class Machine {
 
   /** Runs until the clock says `until`, or to the next exit. Going on after any exit changes nothing for the guest. */
   run(until: Ticks): Exit {
+    this.again = 0;
     while (this.clock < until) {
       const exit = this.piece(Math.min(until - this.clock, CHUNK_MAX)); // a stretch of generated code
       if (exit) return exit; //                                            trap, halt, refusal: the caller's business
     }
     return { kind: 'limit' };
   }
-  /** Executes one instruction (a repeated string instruction to its end, or until it faults). */
+  /** Executes one instruction (a repeated string instruction to its end, unless it faults or is busy). */
   step(): Exit {
     return this.run(asTicks(this.clock + 1));
   }
@@ -119,6 +125,8 @@ export class Machine {
         return this.faulted();
       case REASON.out:
         return this.callOut(view.getUint32(CONTROL.record, true));
+      case REASON.again:
+        return this.goOn();
     }
     throw new Error(`internal error: the generated code returned ${reason}`);
   }
@@ -147,9 +155,13 @@ export class Machine {
       view.getBigUint64(CONTROL.faultDetail, true),
     );
   }
+  /** An instruction has done a part of its work. */
+  private goOn(): Exit | undefined {
+    return ++this.again < AGAIN_MAX ? undefined : { kind: 'busy' };
+  }
   private callOut(record: number): Exit | undefined {
     const done = this.processor.execute(Number(this.memory.view.getBigUint64(record + RECORD.imm, true)));
-    if (done === 'again') return undefined;
+    if (done === 'again') return this.goOn();
     if (done === 'retired') {
       this.clock++;
       return undefined;

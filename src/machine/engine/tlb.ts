@@ -94,6 +94,7 @@ function ensure(va: Local, access: Code, entry: Local, table: number, dropFast: 
       i32.store(get(entry), at(CONTROL.walkPermissions), ARCH.permissions),
       i32.store(get(entry), at(CONTROL.walkShift), ARCH.shift),
       dropFast,
+      when(at(CONTROL.tellFills), call('filled', get(entry))),
     ]),
   ];
 }
@@ -129,6 +130,7 @@ function data(layout: Layout): Func {
     result: 'i32',
     locals: ['i32', 'i32', 'i32'],
     body: [
+      i64.store(i32.const(0), get(va), CONTROL.dataAddress),
       ensure(va, get(access), entry, ARCH_DATA, dropData(va)),
       when(i64.geU(i64.load(get(entry), ARCH.frame), i64.const(layout.guestBytes)), [
         ret(

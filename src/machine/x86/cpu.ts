@@ -4,12 +4,13 @@
  * the rest, and a write to cs, cr0, cr3, cr4 or efer also sets up the page walk.
  */
 import { assert } from '../../base/assert.js';
+import { hi32, lo32 } from '../../base/u64.js';
 import { REG, X86_64 } from '../../isa/x86_64.js';
 import type { Exit } from '../engine/exits.js';
-import { ACCESS } from '../engine/fault.js';
+import { ACCESS, type Access } from '../engine/fault.js';
 import { CONTROL, FAST_CODE, FAST_DATA, HIDDEN, layoutOf, registerAt } from '../engine/layout.js';
 import type { Memory } from '../engine/memory.js';
-import { RECORD } from '../engine/records.js';
+import { RECORD, SLOT_BYTES } from '../engine/records.js';
 import { Machine, type Processor } from '../engine/run.js';
 import { WALK } from '../engine/walk.js';
 import { decode } from './decode.js';
@@ -82,6 +83,25 @@ export class Cpu {
     view.setBigUint64(registerAt(reg), stored, true);
     if (MODE.has(reg)) this.setUpWalk();
   }
+  /** All registers, by number, each a low and a high word. When allowed as `get`. */
+  readRegisters(into: Uint32Array): void {
+    into.set(new Uint32Array(this.memory.wasm.buffer, registerAt(0), 2 * this.count));
+    const pc = this.machine.pc;
+    into[2 * REG.rip!] = lo32(pc);
+    into[2 * REG.rip! + 1] = hi32(pc);
+    into[2 * REG.rflags!]! |= this.exports.flag_word();
+  }
+  /** How many registers there are. */
+  get count(): number {
+    return X86_64.registers.length;
+  }
+  /** Brings what has several forms into one: the lazy flags become a word, scratch registers 0. Changes no register. */
+  settle(): void {
+    const { view } = this.memory;
+    this.set(REG.rflags!, this.get(REG.rflags!));
+    view.setUint32(HIDDEN.flagClass + 4, 0, true);
+    for (const at of [HIDDEN.address, HIDDEN.temp, HIDDEN.flagB]) view.setBigUint64(at, 0n, true);
+  }
   /** Makes the control words of the walk follow cs, cr0, cr3, cr4 and efer. The architectural TLB stays. */
   setUpWalk(): void {
     const { view } = this.memory;
@@ -101,9 +121,12 @@ export class Cpu {
     view.setUint32(CONTROL.fastCode, user ? FAST_CODE.user : FAST_CODE.supervisor, true);
   }
 
-  /** For a SystemOp: reads guest memory with the checks of the current privilege. Raises the guest's fault. */
-  load(va: bigint, bytes: 1 | 2 | 4 | 8): bigint {
-    const value = this.machine.engine.exports.slow_load(BigInt.asIntN(64, va), bytes, ACCESS.read, 0, 0);
+  /**
+   * For a SystemOp: reads guest memory with the checks of the current privilege. Raises the guest's fault. With access
+   * write, as the load of a read-modify-write: memory must be writable.
+   */
+  load(va: bigint, bytes: 1 | 2 | 4 | 8, access: Access = ACCESS.read): bigint {
+    const value = this.machine.engine.exports.slow_load(BigInt.asIntN(64, va), bytes, access, 0, 0);
     if (this.memory.view.getInt32(CONTROL.faultKind, true)) throw WALK_FAULT;
     return BigInt.asUintN(64, value);
   }
@@ -139,12 +162,25 @@ export class Cpu {
   private fault(kind: number, access: number, detail: bigint): Exit {
     const { view } = this.memory;
     const record = view.getUint32(CONTROL.record, true);
-    const base = record === 0 ? 0 : view.getUint32(record + RECORD.base, true);
     return exitOf(kind, access, BigInt.asUintN(64, detail), {
       user: this.cpl === 3,
       noExecute: (this.get(REG.efer!) & EFER.NXE) !== 0n,
-      stack: base === registerAt(REG.rsp!) || base === registerAt(REG.rbp!),
+      stack: record !== 0 && this.usesStack(record, BigInt.asUintN(64, detail)),
     });
+  }
+  /** Whether the instruction of a record met `va` as an address in the stack segment: by rsp, rbp, or a push or pop. */
+  private usesStack(record: number, va: bigint): boolean {
+    const { view } = this.memory;
+    const at = (from: number, field: number): number => view.getUint32(from + field, true);
+    let base = at(record, RECORD.base);
+    if (base === HIDDEN.address) {
+      const micro = record - SLOT_BYTES;
+      if (at(micro, RECORD.src) === HIDDEN.zero) base = at(micro, RECORD.base);
+    }
+    if (base === registerAt(REG.rsp!) || base === registerAt(REG.rbp!)) return true;
+    // push [rax]: one of its addresses is implicit.
+    const distance = BigInt.asIntN(64, va - this.get(REG.rsp!));
+    return this.translator!.usesStack(view.getUint16(record, true)) && distance >= -8n && distance < 8n;
   }
   private get exports(): { flag_word(): number } {
     const exports = this.machine.engine.exports as unknown as { flag_word(): number };
