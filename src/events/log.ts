@@ -37,6 +37,9 @@ export class Log {
   seq = 0;
   private block: Block;
   private readonly sink: BlockSink;
+  private count = 0;
+  /** By kind: where the lists of its rows end. */
+  private lists: readonly (readonly Uint32Array[])[] = [];
   private startTicks = 0;
   private lastTicks = 0;
   /** In a detail log, events of the main stream so far; set by the owner before `open`. */
@@ -56,8 +59,11 @@ export class Log {
 
   private reset(): void {
     this.block.first = this.anchor ? this.anchor.before : this.seq;
-    this.block.count = 0;
+    this.block.count = this.count = 0;
     this.block.rows.fill(0);
+    this.lists = LISTS.map((names, kind) =>
+      names.map(name => (this.col[KIND_NAMES[kind]!] as unknown as Record<string, Uint32Array>)[name]!),
+    );
   }
 
   /**
@@ -66,18 +72,20 @@ export class Log {
    * @param cause seq of the event it happens inside, -1 for none
    */
   open(kind: number, ticks: number, vcpu: number, cause: number): number {
-    let b = this.block;
-    if (b.count === CHUNK_EVENTS || (b.count > 0 && (ticks - this.startTicks >= CHUNK_TICKS || this.crowded(kind)))) {
+    if (
+      this.count > 0 &&
+      (this.count === CHUNK_EVENTS || ticks - this.startTicks >= CHUNK_TICKS || this.crowded(kind))
+    ) {
       this.flush();
-      b = this.block;
     }
-    if (b.count === 0) {
+    const b = this.block;
+    if (this.count === 0) {
       this.startTicks = ticks;
       if (this.anchor) b.first = this.anchor.before;
     }
-    assert(ticks >= this.lastTicks, `event at ticks ${ticks} after one at ${this.lastTicks}`);
+    assert(ticks >= this.lastTicks, 'time went backwards from one event to the next');
     this.lastTicks = ticks;
-    const i = b.count++;
+    const i = this.count++;
     const row = b.rows[kind]!++;
     b.kind[i] = kind;
     b.row[i] = row;
@@ -97,23 +105,23 @@ export class Log {
 
   /** Hands over what is there, full or not: at the end of a run only, since it decides where a chunk ends. */
   flush(): void {
-    if (this.block.count === 0) return;
-    this.block = this.sink.swap(this.block);
+    if (this.count === 0) return;
+    this.block = this.sink.swap(this.current);
     this.col = this.block.col;
     this.reset();
   }
 
   /** The block being filled; its events are complete but for the last one opened. */
   get current(): Block {
+    this.block.count = this.count; // kept here meanwhile: the block's own is in shared memory
     return this.block;
   }
 
+  /** True if a list of this kind could not hold one more of the largest size. */
   private crowded(kind: number): boolean {
-    const lists = LISTS[kind]!;
-    if (lists.length === 0) return false;
-    const columns = this.block.col[KIND_NAMES[kind]!] as unknown as Record<string, Uint32Array>;
     const row = this.block.rows[kind]!;
-    return lists.some(name => listStart(columns[name]!, row) + LIST_ITEMS > POOL_ITEMS);
+    for (const ends of this.lists[kind]!) if (listStart(ends, row) + LIST_ITEMS > POOL_ITEMS) return true;
+    return false;
   }
 }
 

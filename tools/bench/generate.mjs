@@ -13,10 +13,12 @@
 const FRAMES = 65_536;
 const PROCESSES = 20;
 const L1_TABLES = 72; // with an L4, an L3 and two L2: about 80 tables a process
+const DRAWS = 2 ** 19;
 const TABLES = 4 + L1_TABLES;
 const SLOTS = 512;
 const FIRST_TABLE = 0x1_0000; // frames of tables, above the frames they map
 const PRESENT_RW_USER = 0x067;
+const EMPTY_TABLE = new Array(SLOTS).fill(0n);
 
 export const HEADER = {
   system: 'generated',
@@ -53,7 +55,7 @@ function random32(seed) {
   };
 }
 
-/** A table of 2^20 draws from a zipf distribution (exponent 1) over n, ranks shuffled: sampling is one lookup. */
+/** A table of 2^19 draws from a zipf distribution (exponent 1) over n, ranks shuffled: sampling is one lookup. */
 function zipfTable(n, next) {
   const shuffled = Uint32Array.from({ length: n }, (_, i) => i);
   for (let i = n - 1; i > 0; i--) {
@@ -62,7 +64,7 @@ function zipfTable(n, next) {
   }
   let harmonic = 0;
   for (let k = 1; k <= n; k++) harmonic += 1 / k;
-  const table = new Uint32Array(2 ** 20);
+  const table = new Uint16Array(DRAWS);
   let at = 0;
   let sum = 0;
   for (let k = 1; k <= n; k++) {
@@ -91,8 +93,7 @@ export function generate(log, KIND, { events, seed = 1 }) {
   const next = random32(seed);
   const zipfFrame = zipfTable(FRAMES, next);
   const zipfPage = zipfTable(FRAMES, next);
-  const slotLo = new Uint32Array(PROCESSES * TABLES * SLOTS);
-  const slotHi = new Uint32Array(slotLo.length);
+  const slots = new Uint32Array(2 * PROCESSES * TABLES * SLOTS); // lo and hi side by side
   const types = new Uint8Array(FRAMES);
   const typeCounts = new Uint32Array(FRAMES);
   const totals = new Uint32Array(FRAMES);
@@ -114,14 +115,16 @@ export function generate(log, KIND, { events, seed = 1 }) {
     for (let t = TABLES - 1; t >= 0; t--) {
       const base = (p * TABLES + t) * SLOTS;
       const point = (slot, child) => {
-        slotLo[base + slot] = (((tableFrame(p, child) << 12) >>> 0) | PRESENT_RW_USER) >>> 0;
-        slotHi[base + slot] = tableFrame(p, child) >>> 20;
+        slots[2 * (base + slot)] = (((tableFrame(p, child) << 12) >>> 0) | PRESENT_RW_USER) >>> 0;
+        slots[2 * (base + slot) + 1] = tableFrame(p, child) >>> 20;
       };
       if (t === 0) point(0, 1);
       else if (t === 1) for (const l2 of [0, 1]) point(l2, 2 + l2);
       else if (t < 4) for (let i = 0; i < L1_TABLES; i++) if (i >> 6 === t - 2) point(i & 63, 4 + i);
-      const entries = [];
-      for (let i = 0; i < SLOTS; i++) entries.push((BigInt(slotHi[base + i]) << 32n) | BigInt(slotLo[base + i]));
+      const entries =
+        t >= 4
+          ? EMPTY_TABLE
+          : EMPTY_TABLE.map((_, i) => (BigInt(slots[2 * (base + i) + 1]) << 32n) | BigInt(slots[2 * (base + i)]));
       log.put({
         kind: 'adopt',
         ticks,
@@ -161,7 +164,7 @@ export function generate(log, KIND, { events, seed = 1 }) {
       if (lo & (1 << reg)) continue;
       const r = next();
       changed++;
-      if (r % 100 < 45) {
+      if (r % 100 < 42) {
         regLo[reg] = next();
         randomly++;
       } else if (reg === 16) pc = regLo[16] = (pc + (r >>> 28)) >>> 0;
@@ -180,27 +183,27 @@ export function generate(log, KIND, { events, seed = 1 }) {
   };
 
   const writePte = () => {
-    const page = zipfPage[next() & 0xf_ffff] % PAGES;
+    const page = zipfPage[next() & (DRAWS - 1)] % PAGES;
     const upper = next() % 100 < 4;
     const table = upper ? 2 + ((page >> 15) & 1) : 4 + (page >> 9);
     const slot = upper ? (page >> 9) & 63 : page & 511;
-    const at = (process * TABLES + table) * SLOTS + slot;
-    const oldLo = slotLo[at];
-    const oldHi = slotHi[at];
+    const at = 2 * ((process * TABLES + table) * SLOTS + slot);
+    const oldLo = slots[at];
+    const oldHi = slots[at + 1];
     const r = next();
     changed++;
     if (upper) {
       if (!(oldLo & 1)) return false;
-      slotLo[at] = oldLo ^ 0x20; // the accessed bit; the tree of tables stays
-    } else if (r % 100 < 36) {
-      slotLo[at] = next() | 1;
+      slots[at] = oldLo ^ 0x20; // the accessed bit; the tree of tables stays
+    } else if (r % 100 < 33) {
+      slots[at] = next() | 1;
       randomly++;
-    } else if (r % 100 < 48) slotLo[at] = 0;
-    else slotLo[at] = ((zipfFrame[(r >>> 8) & 0xf_ffff] << 12) | (r & 0x10000000 ? 0x027 : 0x067)) >>> 0;
+    } else if (r % 100 < 45) slots[at] = 0;
+    else slots[at] = ((zipfFrame[(r >>> 8) & (DRAWS - 1)] << 12) | (r & 0x10000000 ? 0x027 : 0x067)) >>> 0;
     if (!upper) {
-      const top = slotLo[at] === 0 ? 0 : r & 0x2000_0000 ? 0x8000_0000 : 0;
+      const top = slots[at] === 0 ? 0 : r & 0x2000_0000 ? 0x8000_0000 : 0;
       if (top !== oldHi) changed++;
-      slotHi[at] = top;
+      slots[at + 1] = top;
     }
     const row = log.open(KIND.pte, ticks, 0, call);
     const c = log.col.pte;
@@ -212,8 +215,8 @@ export function generate(log, KIND, { events, seed = 1 }) {
     c.path[row] = r & 0x4000_0000 ? 1 : 0;
     c.oldLo[row] = oldLo;
     c.oldHi[row] = oldHi;
-    c.newLo[row] = slotLo[at];
-    c.newHi[row] = slotHi[at];
+    c.newLo[row] = slots[at];
+    c.newHi[row] = slots[at + 1];
     c.stack[row] = 0;
     return true;
   };
@@ -227,7 +230,7 @@ export function generate(log, KIND, { events, seed = 1 }) {
     changed++;
   };
   const writeFrame = () => {
-    const frame = zipfFrame[next() & 0xf_ffff];
+    const frame = zipfFrame[next() & (DRAWS - 1)];
     const r = next() % 19;
     if (r < 8) {
       const old = typeCounts[frame];
@@ -253,19 +256,30 @@ export function generate(log, KIND, { events, seed = 1 }) {
   const head = kind => ({ kind, ticks, vcpu: 0, cause: call });
   const writeRest = () => {
     const r = next() % 500;
-    if (r < 150)
-      log.put({
-        ...head('trap'),
-        vector: 14,
-        error: 2 + (r & 4),
-        at: pageAddress(next() % PAGES),
-        pc: BigInt(pc),
-        user: (r & 1) === 1,
-        stack: 0,
-      });
-    else if (r < 300) log.put({ ...head('trapret'), pc: BigInt(pc), user: (r & 1) === 1 });
-    else if (r < 400) log.put({ ...head('flush'), scope: 'one', at: pageAddress(next() % PAGES) });
-    else if (r < 430) log.put({ ...head('batch'), style: 0, count: 1 + (r & 7) });
+    if (r < 150) {
+      const row = log.open(KIND.trap, ticks, 0, call);
+      const c = log.col.trap;
+      c.vector[row] = 14;
+      c.error[row] = 2 + (r & 4);
+      c.atLo[row] = ((next() % PAGES) << 12) >>> 0;
+      c.atHi[row] = 0;
+      c.pcLo[row] = pc;
+      c.pcHi[row] = 0xffff_ffff;
+      c.user[row] = r & 1;
+      c.stack[row] = 0;
+    } else if (r < 300) {
+      const row = log.open(KIND.trapret, ticks, 0, call);
+      const c = log.col.trapret;
+      c.pcLo[row] = pc;
+      c.pcHi[row] = 0xffff_ffff;
+      c.user[row] = r & 1;
+    } else if (r < 400) {
+      const row = log.open(KIND.flush, ticks, 0, call);
+      const c = log.col.flush;
+      c.scope[row] = 0;
+      c.atLo[row] = ((next() % PAGES) << 12) >>> 0;
+      c.atHi[row] = 0;
+    } else if (r < 430) log.put({ ...head('batch'), style: 0, count: 1 + (r & 7) });
     else if (r < 460) {
       const slot = next() & 3;
       const old = BigInt(msrs[slot]);

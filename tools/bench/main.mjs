@@ -23,7 +23,9 @@ const { values: options, positionals } = parseArgs({
 });
 const [name] = positionals;
 if (!name || !(name in BENCHMARKS)) {
-  process.stderr.write(`rewalk: bench: say which: ${Object.keys(BENCHMARKS).join(', ')}   (npm run bench -- recording --events 1000000)\n`);
+  process.stderr.write(
+    `rewalk: bench: say which: ${Object.keys(BENCHMARKS).join(', ')}   (npm run bench -- recording --events 1000000)\n`,
+  );
   process.exit(2);
 }
 
@@ -34,7 +36,8 @@ function meets(value, target) {
   const bound = Number(limit.replaceAll(',', ''));
   return sign === '<=' ? value <= bound : value >= bound;
 }
-const shown = value => (Math.abs(value) >= 1000 ? Math.round(value).toLocaleString('en') : Number(value.toPrecision(4)).toString());
+const shown = value =>
+  Math.abs(value) >= 1000 ? Math.round(value).toLocaleString('en') : Number(value.toPrecision(4)).toString();
 
 let missed = 0;
 if (!options.json) process.stdout.write(`${'row'.padEnd(34)}${'value'.padStart(14)} ${'unit'.padEnd(12)}target\n`);
@@ -43,6 +46,9 @@ for await (const row of rows(options)) {
   const ok = meets(row.value, row.target);
   if (!ok) missed++;
   if (options.json) process.stdout.write(`${JSON.stringify(row)}\n`);
-  else process.stdout.write(`${row.name.padEnd(34)}${shown(row.value).padStart(14)} ${row.unit.padEnd(12)}${row.target ? `${row.target}${ok ? '' : '   MISSED'}` : ''}\n`);
+  else
+    process.stdout.write(
+      `${row.name.padEnd(34)}${shown(row.value).padStart(14)} ${row.unit.padEnd(12)}${row.target ? `${row.target}${ok ? '' : '   MISSED'}` : ''}\n`,
+    );
 }
 process.exit(options.check && missed > 0 ? 1 : 0);
