@@ -13,7 +13,7 @@ import { Trouble } from '../base/trouble.js';
 import { type Block, type BlockColumns, CHUNK_EVENTS, LIST_ITEMS, POOL_ITEMS } from '../events/block.js';
 import { KIND_NAMES, KINDS, type KindName } from '../events/kinds.js';
 import { columnSpecs, type Fields } from '../events/schema.js';
-import { Bytes, decodeColumn, encodeColumn, type Numbers, Sink } from './columns.js';
+import { Bytes, decodeColumn, encodeColumn, type Numbers, Scratch, Sink } from './columns.js';
 import { type KindPlan, LAYOUT, type Layout, missingColumns, PLAN, type Plan, planOf } from './layout.js';
 import {
   type Loose,
@@ -25,6 +25,7 @@ import {
   restoreRegisters,
 } from './reduce.js';
 
+const scratch = { low: new Scratch(), high: new Scratch(), cause: new Scratch(), lengths: new Scratch() };
 const TABLE_BYTES = 12;
 const WORD = 2 ** 32;
 
@@ -90,9 +91,9 @@ function maskOf(block: Block): readonly [number, number] {
  * Ticks: differences, as two words.
  */
 function encodeHead(out: Sink, { count, kind, ticks, vcpu, back }: Block): void {
-  const low = new Uint32Array(count);
-  const high = new Uint32Array(count);
-  const cause = new Uint32Array(count);
+  const low = scratch.low.of(count);
+  const high = scratch.high.zeros(count);
+  const cause = scratch.cause.zeros(count);
   let lastTicks = count > 0 ? ticks[0]! : 0;
   let lastCause = Number.NaN;
   out.f64(lastTicks);
@@ -144,7 +145,7 @@ function encodePart(out: Sink, plan: KindPlan, kind: number, block: Block, regis
 }
 
 function lengthsOf(ends: Numbers, rows: number): Uint32Array {
-  const lengths = new Uint32Array(rows);
+  const lengths = scratch.lengths.of(rows);
   for (let r = 0, start = 0; r < rows; r++) {
     lengths[r] = ends[r]! - start;
     start = ends[r]!;

@@ -103,7 +103,20 @@ export class Bytes {
   }
 }
 
-let differences = new Uint32Array(1 << 16);
+/** Room for intermediate values, used again for every chunk: making and dropping arrays costs more than filling them. */
+export class Scratch {
+  private array = new Uint32Array(1 << 14);
+  /** At least n numbers, which may be anything. */
+  of(n: number): Uint32Array {
+    if (this.array.length < n) this.array = new Uint32Array(2 * n);
+    return this.array;
+  }
+  /** The first n numbers are zero. */
+  zeros(n: number): Uint32Array {
+    return this.of(n).fill(0, 0, n);
+  }
+}
+const scratch = new Scratch();
 
 const bytesOf = (v: number): number => (v < 0x100 ? 1 : v < 0x1_0000 ? 2 : v < 0x100_0000 ? 3 : 4);
 
@@ -140,7 +153,8 @@ export function encodeColumn(out: Sink, values: Numbers, n: number, near: boolea
     out.u8(CONSTANT);
     out.u32(values[0]!);
   } else if (values instanceof Uint32Array) {
-    const shorter = near && nearIsShorter(values, n);
+    const differences = scratch.of(n);
+    const shorter = near && nearIsShorter(values, n, differences);
     out.u8(shorter ? NEAR : VARIED);
     encodeVaried(out, shorter ? differences : values, n);
   } else {
@@ -170,8 +184,7 @@ function encodeFlat16(out: Sink, values: Uint16Array, n: number): void {
 }
 
 /** Leaves the differences in `differences` and says whether they take fewer bytes than the values. */
-function nearIsShorter(values: Uint32Array, n: number): boolean {
-  if (differences.length < n) differences = new Uint32Array(2 * n);
+function nearIsShorter(values: Uint32Array, n: number, differences: Uint32Array): boolean {
   let gain = 0;
   let before = 0;
   for (let i = 0; i < n; i++) {

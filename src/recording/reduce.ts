@@ -12,18 +12,27 @@
  * is known from the mask; what they were (`olds`) is not stored at all.
  */
 import { Trouble } from '../base/trouble.js';
-import { type Bytes, type Numbers, type Sink, unzigzag, zigzag } from './columns.js';
+import { type Bytes, type Numbers, Scratch, type Sink, unzigzag, zigzag } from './columns.js';
 import type { KindPlan } from './layout.js';
 
 /** Columns of one kind by name. */
 export type Loose = Record<string, Numbers>;
+
+const scratch = {
+  places: new Scratch(),
+  last: new Scratch(),
+  old: [new Scratch(), new Scratch()],
+  counts: new Scratch(),
+  valuesLo: new Scratch(),
+  valuesHi: new Scratch(),
+};
 
 /** Places in the table of last values: a power of two, at least twice the rows. */
 const tableSize = (rows: number): number => 1 << Math.max(4, 33 - Math.clz32(rows));
 
 /** For each row its place in the table. */
 function places(kind: KindPlan, columns: Loose, rows: number): Uint32Array {
-  const at = new Uint32Array(rows);
+  const at = scratch.places.zeros(rows);
   const mask = tableSize(rows) - 1;
   for (const name of kind.key) {
     const column = columns[name]!;
@@ -36,26 +45,26 @@ function places(kind: KindPlan, columns: Loose, rows: number): Uint32Array {
   return at;
 }
 
-/** The columns to be stored in place of the old and new values. */
+/** The columns to be stored in place of the old and new values; they hold until the next call. */
 export function reduceChanges(kind: KindPlan, columns: Loose, rows: number): Loose {
   const at = places(kind, columns, rows);
   const stored: Loose = {};
-  for (const [old, now] of kind.changes) {
-    const last = new Uint32Array(tableSize(rows));
+  kind.changes.forEach(([old, now], n) => {
+    const last = scratch.last.zeros(tableSize(rows));
     const olds = columns[old]!;
     const news = columns[now]!;
-    const reduced = new Uint32Array(rows);
+    const reduced = scratch.old[n]!.of(rows);
     for (let r = 0; r < rows; r++) {
       reduced[r] = olds[r]! ^ last[at[r]!]!;
       last[at[r]!] = news[r]!;
     }
     stored[old] = reduced;
     if (kind.counts) {
-      const differences = new Uint32Array(rows);
+      const differences = scratch.counts.of(rows);
       for (let r = 0; r < rows; r++) differences[r] = zigzag((news[r]! - olds[r]!) | 0);
       stored[now] = differences;
     }
-  }
+  });
   return stored;
 }
 
@@ -63,7 +72,7 @@ export function reduceChanges(kind: KindPlan, columns: Loose, rows: number): Loo
 export function restoreChanges(kind: KindPlan, columns: Loose, rows: number): void {
   const at = places(kind, columns, rows);
   for (const [old, now] of kind.changes) {
-    const last = new Uint32Array(tableSize(rows));
+    const last = scratch.last.zeros(tableSize(rows));
     const olds = columns[old]!;
     const news = columns[now]!;
     for (let r = 0; r < rows; r++) {
@@ -149,7 +158,7 @@ export function registerEnds(columns: Loose, rows: number): Uint32Array {
 /** The columns to be stored in place of the values; `file` has the registers before, and those after when it returns. */
 export function reduceRegisters(columns: Loose, rows: number, vcpus: Uint8Array, file: RegisterFile): Loose {
   const n = rows === 0 ? 0 : columns.valuesEnd![rows - 1]!;
-  const stored = { valuesLo: new Uint32Array(n), valuesHi: new Uint32Array(n) };
+  const stored = { valuesLo: scratch.valuesLo.of(n), valuesHi: scratch.valuesHi.of(n) };
   const lo = columns.valuesLo!;
   const hi = columns.valuesHi!;
   let i = 0;
