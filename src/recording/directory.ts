@@ -27,6 +27,18 @@ export const placeOf = ({ type, bytes, count, first, flags }: FrameHeader, offse
 export interface ChunkPlace extends ChunkHead {
   readonly place: Place;
 }
+/** Without whatever else came along: a body would stay in memory. */
+const placed = (h: ChunkHead, place: Place): ChunkPlace => ({
+  first: h.first,
+  last: h.last,
+  count: h.count,
+  firstTicks: h.firstTicks,
+  lastTicks: h.lastTicks,
+  chain: h.chain,
+  regsMask: h.regsMask,
+  rows: h.rows,
+  place,
+});
 export interface CheckpointPlace {
   readonly seq: number;
   readonly ticks: number;
@@ -69,7 +81,7 @@ export class Directory {
           throw new Trouble('a chunk is not what its frame says');
         if (head.firstTicks > head.lastTicks || head.firstTicks < (this.chunks.at(-1)?.lastTicks ?? 0))
           throw new Trouble('ticks go backwards');
-        this.chunks.push({ ...head, place });
+        this.chunks.push(placed(head, place));
         this.events += count;
         break;
       }
@@ -83,7 +95,7 @@ export class Directory {
           head.first < (this.details.at(-1)?.last ?? 0)
         )
           throw new Trouble('a detail frame is not what it says');
-        this.details.push({ ...head, place });
+        this.details.push(placed(head, place));
         this.detailEntries += count;
         break;
       }

@@ -67,9 +67,10 @@ export function threadedDesk(path: string, header: HeaderGiven): Desk {
   worker.on('error', () => {});
   worker.unref();
 
-  /** The worker's last word; throws if it is a bad one. */
+  let last: Answer | undefined;
+  /** The worker's last word; throws if it is a bad one, each time it is asked. */
   const answer = (): Summary => {
-    const message = receiveMessageOnPort(port)?.message as Answer | undefined;
+    const message = (last ??= receiveMessageOnPort(port)?.message as Answer | undefined);
     port.close();
     if (message && 'summary' in message) return message.summary;
     if (message && 'bug' in message) throw new Error(message.bug);
