@@ -42,6 +42,10 @@ export interface Level {
   readonly flags: readonly (readonly [bit: number, name: string])[];
   /** Takes the entry as stored (u32 or u64) and says what it is. */
   decode(entry: bigint): Entry;
+  /** The frame of the table or memory that an entry (as its two u32 words) points to, -1 for none: `decode` for millions. */
+  target(lo: number, hi: number): number;
+  /** log2 of how many frames lie behind an entry that has a target: 9 for 2 MiB, 0 for tables and small pages. */
+  span(lo: number, hi: number): number;
 }
 
 export interface PagingFormat {

@@ -2,7 +2,7 @@
  * x86-64: registers, flags, vectors and 4-level paging, as data.
  * Source: Intel SDM volume 3A, 4.5 (4-level paging) and 6.3 (vectors); volume 1, 3.4.3 (RFLAGS).
  */
-import { asPaddr, type Paddr } from '../base/brand.js';
+import { asPaddr, PAGE_BYTES, type Paddr } from '../base/brand.js';
 import type { Entry, Isa, Level, PagingFormat, Permissions, Register } from './isa.js';
 
 const of = (group: Register['group'], bits: Register['bits'], names: string): Register[] =>
@@ -95,6 +95,14 @@ const level = (number: number, flags: Level['flags']): Level => {
       }
       return { kind: 'table', at: asPaddr(Number(entry & FRAME_MASK)), flags: { ...flags, global: false } };
     },
+    target(lo, hi) {
+      if (!(lo & 1)) return -1;
+      const low = lo >>> 12;
+      // a large page keeps its PAT bit and reserved bits below its frame
+      const start = canBeLarge && lo & 0x80 ? low - (low % (bytes / PAGE_BYTES)) : low;
+      return (hi & 0xf_ffff) * 2 ** 20 + start;
+    },
+    span: lo => (canBeLarge && lo & 0x80 ? shift - 12 : 0),
   };
 };
 
