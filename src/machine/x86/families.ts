@@ -4,29 +4,40 @@
  */
 import { assert } from '../../base/assert.js';
 import type { Handler } from '../engine/build.js';
-import { field, next } from '../engine/kit.js';
+import { type Bytes, field, next, peek } from '../engine/kit.js';
 import { HIDDEN } from '../engine/layout.js';
 import { type Code, type Func, i32, i64 } from '../engine/wasm.js';
 import { FLAG_FUNCTIONS } from './flags.js';
 import { type Family, formName, Operands, type Semantics, type SystemOp } from './semantics.js';
-import { ALU } from './semantics-alu.js';
+import { ALU, signed } from './semantics-alu.js';
+import { ATOMIC } from './semantics-atomic.js';
+import { BITS } from './semantics-bits.js';
 import { BRANCH } from './semantics-branch.js';
+import { FRAME } from './semantics-frame.js';
 import { MOVE } from './semantics-move.js';
 import { MULDIV } from './semantics-muldiv.js';
 import { SHIFT } from './semantics-shift.js';
+import { STRING } from './semantics-string.js';
 import { SYSTEM } from './system.js';
 
-const FAMILIES: readonly Family[] = [ALU, SHIFT, MULDIV, MOVE, BRANCH, SYSTEM];
+const FAMILIES: readonly Family[] = [ALU, SHIFT, MULDIV, MOVE, BRANCH, BITS, ATOMIC, STRING, FRAME, SYSTEM];
 
 /**
  * Micro-records for addresses that m and x cannot say: segment base + (base + (index << scale) + offset, cut to the
- * address size). src: the segment base; imm: the offset.
+ * address size). src: the segment base; imm: the offset. For bt and its like dst is the register with the bit number: its
+ * multiples of the operand size are added, as bytes.
  */
-const address = (bytes: 4 | 8): Handler => {
-  const sum = i64.add(i64.add(i64.load(field.base), i64.shl(i64.load(field.index), field.scale)), field.imm);
+const address = (bytes: 4 | 8, bitsOf?: Bytes): Handler => {
+  const operand = i64.add(i64.add(i64.load(field.base), i64.shl(i64.load(field.index), field.scale)), field.imm);
+  const sum = bitsOf
+    ? i64.add(
+        operand,
+        i64.mul(i64.shrS(signed(bitsOf, peek(bitsOf, field.dst)), i64.const(Math.log2(8 * bitsOf))), i64.const(bitsOf)),
+      )
+    : operand;
   const effective: Code = bytes === 4 ? i64.and(sum, i64.const(0xffff_ffff)) : sum;
   return {
-    name: `address.${bytes}`,
+    name: bitsOf ? `bits.${bitsOf}.${bytes}` : `address.${bytes}`,
     code: [i64.store(i32.const(0), i64.add(effective, i64.load(field.src)), HIDDEN.address), next],
   };
 };
@@ -36,7 +47,10 @@ export const QUIET = '.q';
 
 /** Handlers in name order of the families, and the semantics behind each name. */
 function collect(): { handlers: Handler[]; byName: Map<string, Semantics> } {
-  const handlers: Handler[] = [address(4), address(8)];
+  const handlers = ([4, 8] as const).flatMap(bytes => [
+    address(bytes),
+    ...([2, 4, 8] as const).map(size => address(bytes, size)),
+  ]);
   const byName = new Map<string, Semantics>();
   for (const semantics of FAMILIES.flatMap(f => f.semantics ?? [])) {
     for (const form of semantics.forms) {

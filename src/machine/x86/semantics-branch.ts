@@ -18,7 +18,7 @@ const [a, b, r] = [get(L.a), get(L.b), get(L.r)];
 const stackPointer = (x: Operands): Code => x.readRegister(RSP, 8);
 const setStackPointer = (x: Operands, value: Code): Code => x.writeRegister(RSP, value, 8);
 /** Stores, then moves the stack pointer: a fault leaves it where it was. */
-const push = (x: Operands, bytes: Bytes, value: Code): Code => [
+export const push = (x: Operands, bytes: Bytes, value: Code): Code => [
   set(L.va, i64.sub(stackPointer(x), i64.const(bytes))),
   store(bytes, value),
   setStackPointer(x, get(L.va)),

@@ -1,4 +1,4 @@
-/** mov, movzx, movsx, movsxd, lea, cmovcc, setcc, xchg, bswap, cbw, cwd, nop, and the flags set by hand. */
+/** mov, movnti, movzx, movsx, movsxd, lea, cmovcc, setcc, xchg, bswap, cbw, cwd, nop and the fences, and the flags set by hand. */
 import { REG } from '../../isa/x86_64.js';
 import { type Bytes, field, L, next } from '../engine/kit.js';
 import { registerAt } from '../engine/layout.js';
@@ -44,8 +44,14 @@ export const MOVE: Family = {
       flags: 'none',
       emit: x => [set(L.r, x.read(1)), x.write(0, get(L.r)), next],
     },
-    extending('movzx', [...forms([2, 4, 8], 'rr1 rM1'), ...forms([4, 8], 'rr2 rM2')], false),
-    extending('movsx', [...forms([2, 4, 8], 'rr1 rM1'), ...forms([4, 8], 'rr2 rM2')], true),
+    {
+      op: 'movnti',
+      forms: forms([4, 8], 'Mr'),
+      flags: 'none',
+      emit: x => [set(L.r, x.read(1)), x.write(0, get(L.r)), next],
+    },
+    extending('movzx', forms([2, 4, 8], 'rr1 rM1 rr2 rM2'), false),
+    extending('movsx', forms([2, 4, 8], 'rr1 rM1 rr2 rM2'), true),
     extending('movsxd', [...forms([8], 'rr4 rM4'), ...forms([2, 4], 'rr rM')], true),
     {
       op: 'lea',
@@ -133,7 +139,12 @@ export const MOVE: Family = {
       emit: x => [x.writeRegister(RDX, i64.shrS(signed(x.size, x.readRegister(RAX)), i64.const(63))), next],
     },
     { op: 'nop', forms: forms(ALL, ''), flags: 'none', emit: () => next },
-    { op: 'pause', forms: forms(ALL, ''), flags: 'none', emit: () => next },
+    // One processor, and no caches: memory is always in order.
+    ...['pause', 'lfence', 'mfence', 'sfence'].map(
+      (op): Semantics => ({ op, forms: forms(ALL, ''), flags: 'none', emit: () => next }),
+    ),
+    // A load as far as faults go (SDM 2A, CLFLUSH).
+    { op: 'clflush', forms: forms([2, 4, 8], 'M1'), flags: 'none', emit: x => [set(L.a, x.read(0)), next] },
     onFlags('clc', i64.and(get(L.a), i64.const(~CF))),
     onFlags('stc', i64.or(get(L.a), i64.const(CF))),
     onFlags('cmc', i64.xor(get(L.a), i64.const(CF))),

@@ -10,8 +10,9 @@ import type { Bytes } from '../engine/kit.js';
 import { HIDDEN, registerAt } from '../engine/layout.js';
 import { OUT } from '../engine/records.js';
 import { QUIET, SEMANTICS } from './families.js';
-import type { BadInsn, Decoded, Insn, MemOperand, Operand, ShortInsn } from './insn.js';
+import type { BadInsn, Decoded, Insn, MemOperand, Operand, RegOperand, ShortInsn } from './insn.js';
 import { type Form, formName, type OperandKind, type Semantics } from './semantics.js';
+import { STRING_OPS, stringVariant } from './semantics-string.js';
 
 export type Decode = (bytes: Uint8Array, at: number, limit: number) => Decoded;
 
@@ -23,7 +24,9 @@ const FUSED_WITH_JCC = new Set(['cmp', 'test']);
 /** Their form's size is the address size: it chooses between ecx and rcx. */
 const COUNTED_BY_ADDRESS_SIZE = new Set(['loop', 'loope', 'loopne', 'jrcxz']);
 /** Touch the stack without an operand that says so: their records carry rsp as base, for #SS. */
-const STACK_OPS = new Set(['push', 'pop', 'call', 'ret', 'leave']);
+const STACK_OPS = new Set(['push', 'pop', 'call', 'ret', 'leave', 'pushf', 'popf', 'enter', 'retf', 'iret']);
+/** With a register for the bit number they reach beyond their memory operand: semantics-bits.ts. */
+const BIT_OPS = new Set(['bt', 'bts', 'btr', 'btc']);
 
 /** An instruction with its handler chosen, before it is written. */
 interface Planned {
@@ -54,6 +57,7 @@ export class X86Translator implements Translator {
   private readonly exports: Pick<Exports, 'code'>;
   private readonly guest: Uint8Array;
   private readonly decode: Decode;
+  private readonly stackHandlers: ReadonlySet<number>;
   /** Instructions that leave the generated code, by the number in their record. */
   private outs: Insn[] = [];
 
@@ -64,6 +68,9 @@ export class X86Translator implements Translator {
     decode: Decode,
   ) {
     this.handlers = handlers;
+    this.stackHandlers = new Set(
+      [...handlers].filter(([name]) => STACK_OPS.has(name.split('.')[0]!)).map(([, n]) => n),
+    );
     this.exports = exports;
     this.guest = guest;
     this.decode = decode;
@@ -75,6 +82,11 @@ export class X86Translator implements Translator {
     const insn = this.outs[number];
     assert(insn, 'a record names an instruction');
     return insn;
+  }
+
+  /** Whether a handler reads or writes the stack besides its operands. */
+  usesStack(handler: number): boolean {
+    return this.stackHandlers.has(handler);
   }
 
   translate(block: BlockBuilder, page: Uint8Array, limit: number): boolean {
@@ -120,8 +132,9 @@ export class X86Translator implements Translator {
     if (!form) return unplanned;
     const memory = memoryOf(insn);
     const mustReduce = memory !== undefined && !expressible(insn, memory);
+    const op = STRING_OPS.has(insn.op) ? insn.op + stringVariant(insn) : insn.op;
     for (const viaAddress of mustReduce ? [true] : memory?.index !== -1 && memory ? [false, true] : [false]) {
-      const name = formName(insn.op, viaAddress ? reduced(form) : form);
+      const name = formName(op, viaAddress ? reduced(form) : form);
       const semantics = SEMANTICS.get(name);
       if (semantics) return { insn, next, name, semantics, viaAddress };
     }
@@ -135,7 +148,12 @@ export class X86Translator implements Translator {
       const { insn, next, name, semantics } = plan;
       count++;
       if (!name || !semantics) {
-        block.record({ handler: OUT, length: insn.length, imm: BigInt(this.outs.push(insn) - 1) });
+        block.record({
+          handler: OUT,
+          length: insn.length,
+          base: segmentRegister(insn),
+          imm: BigInt(this.outs.push(insn) - 1),
+        });
         return;
       }
       if (plan.viaAddress) this.writeAddress(block, insn, next);
@@ -168,7 +186,8 @@ export class X86Translator implements Translator {
 
   private writeAddress(block: BlockBuilder, insn: Insn, next: bigint): void {
     const memory = memoryOf(insn)!;
-    const handler = this.handlers.get(`address.${insn.addressBytes}`)!;
+    const bit = bitNumber(insn);
+    const handler = this.handlers.get(bit ? `bits.${insn.size}.${insn.addressBytes}` : `address.${insn.addressBytes}`)!;
     const rip = memory.base === 16 ? next - block.pc : 0n;
     block.record({
       handler,
@@ -176,7 +195,8 @@ export class X86Translator implements Translator {
       base: baseAt(block, memory),
       index: memory.index < 0 ? HIDDEN.zero : registerAt(memory.index),
       scale: Math.log2(memory.scale),
-      src: SEGMENT_BASE[memory.segment],
+      src: SEGMENT_BASE[insn.op === 'lea' ? -1 : memory.segment],
+      dst: bit ? registerAt(bit.reg) : 0,
       imm: memory.disp + rip + popBias(insn, memory),
     });
   }
@@ -186,6 +206,7 @@ export class X86Translator implements Translator {
     { insn, next, viaAddress }: Planned,
   ): Omit<RecordFields, 'handler'> & { length: number } {
     const fields: Omit<RecordFields, 'handler'> & { length: number } = { length: insn.length };
+    if (STRING_OPS.has(insn.op)) return { ...fields, src: SEGMENT_BASE[sourceSegment(insn)] };
     insn.operands.forEach((operand, n) => {
       switch (operand.kind) {
         case 'reg': {
@@ -212,7 +233,25 @@ export class X86Translator implements Translator {
   }
 }
 
-const memoryOf = (insn: Insn): MemOperand | undefined => insn.operands.find(o => o.kind === 'mem');
+/** The memory operand that ModRM says; string instructions and xlat have theirs in fixed registers. */
+const memoryOf = (insn: Insn): MemOperand | undefined =>
+  STRING_OPS.has(insn.op) ? undefined : insn.operands.find(o => o.kind === 'mem');
+/** The segment of [rsi] or [rbx]; [rdi] is flat whatever the prefix says. */
+const sourceSegment = (insn: Insn): MemOperand['segment'] => {
+  for (const o of insn.operands) if (o.kind === 'mem' && o.segment !== -1) return o.segment;
+  return -1;
+};
+/** For a record whose operands nobody reads: the register, if any, that decides between #SS and #GP (cpu.ts). */
+function segmentRegister(insn: Insn): number {
+  const memory = memoryOf(insn);
+  if (!memory) return STACK_OPS.has(insn.op) ? registerAt(RSP) : 0;
+  return memory.segment === -1 && memory.base >= 0 && memory.base < 16 ? registerAt(memory.base) : 0;
+}
+/** The register with the bit number of a bit instruction on memory. */
+function bitNumber({ op, operands }: Insn): RegOperand | undefined {
+  const [target, bit] = operands;
+  return BIT_OPS.has(op) && target?.kind === 'mem' && bit?.kind === 'reg' ? bit : undefined;
+}
 const baseAt = (block: BlockBuilder, memory: MemOperand): number =>
   memory.base < 0 ? HIDDEN.zero : memory.base === 16 ? block.pcAt : registerAt(memory.base);
 /** pop computes an address based on rsp after it moved rsp. */
@@ -220,7 +259,7 @@ const popBias = (insn: Insn, memory: MemOperand): bigint =>
   insn.op === 'pop' && memory.base === RSP ? BigInt(insn.size) : 0n;
 /** lea uses the address only, so a segment is no matter there. */
 function expressible(insn: Insn, memory: MemOperand): boolean {
-  if (insn.addressBytes !== 8) return false;
+  if (insn.addressBytes !== 8 || bitNumber(insn)) return false;
   if (memory.segment !== -1 && insn.op !== 'lea') return false;
   // Slack for what is added to disp: at most a page of code and the bias of pop.
   return memory.disp >= -0x7fff_0000n && memory.disp < 0x7fff_0000n;
@@ -247,14 +286,15 @@ function kindOf(operand: Operand): OperandKind | undefined {
 }
 /** The form of an instruction; undefined if an operand is of a kind no form has. */
 function formOf(insn: Insn): Form | undefined {
-  if (insn.op === 'nop') return { size: insn.size, operands: [] };
+  if (insn.op === 'nop' || STRING_OPS.has(insn.op)) return { size: insn.size, operands: [] };
   if (insn.op === 'ret') return { size: 8, operands: [{ kind: 'i', bytes: 8 }] };
   const size = COUNTED_BY_ADDRESS_SIZE.has(insn.op) ? insn.addressBytes : isNear(insn) ? 8 : insn.size;
   const operands: { kind: OperandKind; bytes: Bytes }[] = [];
   for (const operand of insn.operands) {
     const kind = kindOf(operand);
     if (!kind) return undefined;
-    const bytes = 'bytes' in operand && operand.bytes > 0 ? operand.bytes : size;
+    // 16 bytes of memory: cmpxchg16b, whose form has two accesses of 8.
+    const bytes = 'bytes' in operand && operand.bytes > 0 && operand.bytes !== 16 ? operand.bytes : size;
     if (bytes !== 1 && bytes !== 2 && bytes !== 4 && bytes !== 8) return undefined;
     operands.push({ kind, bytes });
   }

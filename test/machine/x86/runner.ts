@@ -1,0 +1,177 @@
+/**
+ * The emulated processor as a runner of cases: the little world of tools/cpu/layout.mjs in guest memory, one instruction,
+ * and what it did. Half of the cases run with cold fast tags, and half as a whole block instead of a single step, so that
+ * both kinds of records and both ways to memory are compared.
+ */
+import { assert } from '../../../src/base/assert.js';
+import { asPaddr, asTicks } from '../../../src/base/brand.js';
+import { REG } from '../../../src/isa/x86_64.js';
+import type { Exit } from '../../../src/machine/engine/exits.js';
+import { Cpu, CR0, CR4, EFER } from '../../../src/machine/x86/cpu.js';
+
+/** As in tools/cpu/layout.mjs, which says more. */
+export interface Patch {
+  addr: number;
+  bytes: Uint8Array;
+}
+export interface Case {
+  readonly form: string;
+  readonly code: Uint8Array;
+  readonly rip: bigint;
+  readonly gpr: BigUint64Array;
+  readonly rflags: bigint;
+  readonly patches: Patch[];
+  readonly mode: 0 | 1;
+  readonly fx?: Uint8Array;
+}
+export interface Result {
+  gpr: BigUint64Array;
+  rip: bigint;
+  rflags: bigint;
+  fault?: { vector: number; error: number; cr2: bigint };
+  writes: Patch[];
+}
+
+const PAGE = 0x1000;
+const CODE = 0x4000_0000;
+const DATA = 0x4001_0000;
+const DATA_BYTES = 0x5000;
+const INT3 = 0xcc;
+const BREAKPOINT = 3;
+/** Where the pages are in guest memory. */
+const CODE_AT = 0x3000;
+const DATA_AT = 0x1_0000;
+const TABLES = 0x2_0000;
+
+const PRESENT = 1n;
+const WRITE = 2n;
+const USER = 4n;
+/** Set from the start: this is about instructions, not about the page walk. */
+const USED = 0x60n;
+const NX = 1n << 63n;
+
+const SEGMENTS = { cs: 0x33n, ss: 0x2bn, ds: 0n, es: 0n, fs: 0n, gs: 0n } as const;
+/** Interrupts on, and the bit that is always 1; of the case, the status flags and DF. */
+const FLAGS_GIVEN = 0xcd5n;
+const FLAGS_FIXED = 0x202n;
+/** TF and RF belong to whoever steps. */
+const FLAGS_COMPARED = ~0x1_0100n;
+
+const BACKGROUND = Uint8Array.from({ length: DATA_BYTES }, (_, i) => ((DATA + i) * 167) ^ ((DATA + i) >> 7));
+/** Their order in a case is that of the processor, as in REG. */
+const GENERAL = 'rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15'
+  .split(' ')
+  .map(name => (REG as Record<string, number>)[name]!);
+
+/** The machine is made once; each case sets all of its world again. */
+export function createRunner(): { run(c: Case): Result } {
+  const cpu = new Cpu(1 << 20, { arenaBytes: 1 << 20 });
+  const { memory, machine } = cpu;
+  mapWorld(cpu);
+  let turn = 0;
+
+  const prepare = (c: Case): Uint8Array => {
+    const code = new Uint8Array(PAGE).fill(INT3);
+    const offset = Number(c.rip) - CODE;
+    code.set(c.code.subarray(0, PAGE - offset), offset);
+    memory.hostWrite(asPaddr(CODE_AT), code);
+    const data = BACKGROUND.slice();
+    for (const { addr, bytes } of c.patches) data.set(bytes, addr - DATA);
+    memory.hostWrite(asPaddr(DATA_AT), data);
+    GENERAL.forEach((reg, n) => {
+      cpu.set(reg, c.gpr[n]!);
+    });
+    for (const [name, selector] of Object.entries(SEGMENTS)) cpu.set((REG as Record<string, number>)[name]!, selector);
+    cpu.set(REG.fs_base!, 0x7ffe_1234_5670n);
+    cpu.set(REG.gs_base!, 0x2000_0000n);
+    cpu.set(REG.rflags!, (c.rflags & FLAGS_GIVEN) | FLAGS_FIXED);
+    cpu.set(REG.rip!, c.rip);
+    return data;
+  };
+  const result = (before: Uint8Array, rip: bigint, exit: Exit | undefined): Result => {
+    const after = memory.guest.slice(DATA_AT, DATA_AT + DATA_BYTES);
+    const r: Result = {
+      gpr: BigUint64Array.from(GENERAL, reg => cpu.get(reg)),
+      rip,
+      rflags: cpu.get(REG.rflags!) & FLAGS_COMPARED,
+      writes: changes(before, after),
+    };
+    if (exit) r.fault = faultOf(exit);
+    return r;
+  };
+  const toEnd = (ticks: number): Exit => {
+    for (;;) {
+      const exit = machine.run(asTicks(machine.ticks + ticks));
+      if (exit.kind !== 'busy') return exit;
+    }
+  };
+
+  return {
+    run(c) {
+      assert(!c.fx, 'x87 and SSE are not emulated');
+      turn++;
+      if (turn & 1) memory.tlb.dropFast();
+      if (turn & 2) {
+        // On through the instruction, which ends at an int3 or at a fetch that faults.
+        const before = prepare(c);
+        const start = machine.ticks;
+        const exit = toEnd(100);
+        const done = machine.ticks - start;
+        if (done === 0) return result(before, cpu.get(REG.rip!), exit);
+        if (done === 1 && !isBreakpoint(exit, 'trap')) return result(before, cpu.get(REG.rip!), undefined);
+        if (done === 2 && isBreakpoint(exit, 'trap')) return result(before, cpu.get(REG.rip!) - 1n, undefined);
+        // It went elsewhere in the page, or is an int3 itself.
+      }
+      const before = prepare(c);
+      const exit = toEnd(1);
+      return result(before, cpu.get(REG.rip!), exit.kind === 'limit' ? undefined : exit);
+    },
+  };
+}
+
+const isBreakpoint = (exit: Exit, kind: 'trap' | 'fault'): boolean =>
+  exit.kind === 'trap' && exit.trap.vector === BREAKPOINT && exit.trap.kind === kind;
+
+function faultOf(exit: Exit): NonNullable<Result['fault']> {
+  if (exit.kind === 'unimplemented') throw new Error(`unimplemented: ${exit.what}`);
+  if (exit.kind !== 'trap') throw new Error(`the run ended with ${exit.kind}`);
+  const { vector, code, address } = exit.trap;
+  return { vector, error: code ?? 0, cr2: address ?? 0n };
+}
+
+/** 64-bit mode, ring 3, and the pages of the world. */
+function mapWorld(cpu: Cpu): void {
+  const { memory } = cpu;
+  const entry = (table: number, index: number, value: bigint): void =>
+    memory.hostStore(asPaddr(table + 8 * index), 8, value);
+  const below = PRESENT | WRITE | USER | USED;
+  const [l4, l3, l2, l1] = [TABLES, TABLES + PAGE, TABLES + 2 * PAGE, TABLES + 3 * PAGE] as const;
+  // CODE is 1 GiB: index 1 in l3, and everything lies in the first 2 MiB from there.
+  entry(l4, 0, BigInt(l3) | below);
+  entry(l3, 1, BigInt(l2) | below);
+  entry(l2, 0, BigInt(l1) | below);
+  entry(l1, 0, BigInt(CODE_AT) | PRESENT | USER | USED);
+  const page = (n: number, flags: bigint): void =>
+    entry(l1, (DATA - CODE) / PAGE + n, BigInt(DATA_AT + n * PAGE) | PRESENT | USER | NX | USED | flags);
+  page(0, WRITE);
+  page(1, WRITE);
+  page(2, 0n);
+  page(4, WRITE);
+  cpu.set(REG.cr3!, BigInt(l4));
+  cpu.set(REG.cr4!, CR4.PAE);
+  cpu.set(REG.efer!, EFER.SCE | EFER.LME | EFER.LMA | EFER.NXE);
+  cpu.set(REG.cr0!, CR0.PE | CR0.PG | CR0.WP);
+  cpu.set(REG.cs!, SEGMENTS.cs);
+}
+
+/** The bytes that changed, as runs of at most 27; a gap of up to eight equal bytes stays within its run. */
+function changes(before: Uint8Array, after: Uint8Array): Patch[] {
+  const runs: { from: number; to: number }[] = [];
+  before.forEach((byte, at) => {
+    if (byte === after[at]) return;
+    const run = runs.at(-1);
+    if (run && at - run.from < 27 && at - run.to <= 8) run.to = at + 1;
+    else runs.push({ from: at, to: at + 1 });
+  });
+  return runs.map(({ from, to }) => ({ addr: DATA + from, bytes: after.slice(from, to) }));
+}
