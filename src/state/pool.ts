@@ -11,15 +11,22 @@ import type { Block } from '../events/block.js';
 import { FOLD_BACKWARD, FOLD_FORWARD } from './fold.js';
 import type { Range } from './ranges.js';
 import type { Words } from './state.js';
-import { EMPTY_TREE, type Ending, GROUP_LEAVES, leafOf, nextTree, type Task, type Tree } from './tree.js';
+import { EMPTY_TREE, type Ending, GROUP_LEAVES, leavesOf, nextTree, type Task, type Tree } from './tree.js';
 import { LEAF_WORDS, type Leaf, SECTIONS } from './words.js';
 
 /** Own leaves, over all sections; a recording that needs more is hostile or not for this machine (about 600 MB). */
 const OWN_LEAVES_MAX = 2 ** 20;
+/** Leaves kept for use again: 16 MB. */
+const SPARE_MAX = 2 ** 15;
 /** Ranges of one host address space: sixteen times what Linux allows a process. */
 const RANGES_MAX = 2 ** 20;
 
-const copyOf = <V>(map: ReadonlyMap<number, V>): Map<number, V> => new Map(map);
+/** A group with leaves that were written since the last keyframe: `owned` says which, bit by bit. */
+interface OwnGroup {
+  readonly leaves: (Leaf | undefined)[];
+  ownedLo: number;
+  ownedHi: number;
+}
 
 export class Pool implements Words {
   /** How many events are folded in: the state is the one before event `applied`. */
@@ -28,7 +35,9 @@ export class Pool implements Words {
   tasks = new Map<number, Task>();
   hosts = new Map<number, readonly Range[]>();
   private base: Tree = EMPTY_TREE;
-  private readonly own = Array.from({ length: SECTIONS }, () => new Map<number, Leaf>());
+  /** Leaves that were thrown away, for the next ones: a seek that allocates thousands of typed arrays pays in collections. */
+  private readonly spare: Leaf[] = [];
+  private readonly own = Array.from({ length: SECTIONS }, () => new Map<number, OwnGroup>());
   private owned = 0;
   /** Processes whose ranges were copied since the last keyframe and may be changed in place. */
   private readonly ownHosts = new Set<number>();
@@ -38,23 +47,31 @@ export class Pool implements Words {
 
   /** Becomes the state of `tree`, before event `applied`. */
   load(tree: Tree, applied: number): void {
+    this.recycle();
     this.base = tree;
     this.applied = applied;
     this.ending = tree.ending;
-    this.tasks = copyOf(tree.tasks);
-    this.hosts = copyOf(tree.hosts);
+    this.tasks = new Map(tree.tasks);
+    this.hosts = new Map(tree.hosts);
     this.disown();
   }
 
   /** The state as a tree that never changes. */
   keyframe(): Tree {
-    this.base = nextTree(this.base, this.own, { ending: this.ending, tasks: copyOf(this.tasks), hosts: this.hosts });
+    const { ending, tasks, hosts } = this;
+    this.base = nextTree(this.base, this.own, { ending, tasks, hosts });
     this.disown();
     return this.base;
   }
 
+  private recycle(): void {
+    for (const groups of this.own)
+      for (const { leaves, ownedLo, ownedHi } of groups.values())
+        for (let k = 0; k < GROUP_LEAVES && this.spare.length < SPARE_MAX; k++)
+          if (((k < 32 ? ownedLo : ownedHi) >>> (k & 31)) & 1) this.spare.push(leaves[k]!);
+  }
   private disown(): void {
-    for (const leaves of this.own) leaves.clear();
+    for (const groups of this.own) groups.clear();
     this.owned = 0;
     this.ownHosts.clear();
     this.lastId.fill(-1);
@@ -75,32 +92,46 @@ export class Pool implements Words {
   }
 
   leaf(section: number, id: number): Leaf | undefined {
-    return this.own[section]!.get(id) ?? leafOf(this.base.sections[section]!, id);
+    const number = Math.floor(id / GROUP_LEAVES);
+    const group = this.own[section]!.get(number)?.leaves ?? this.base.sections[section]!.get(number);
+    return group?.[id - number * GROUP_LEAVES];
   }
   *leaves(section: number): Iterable<readonly [id: number, leaf: Leaf]> {
     const own = this.own[section]!;
-    yield* own;
-    for (const [number, group] of this.base.sections[section]!)
-      for (let i = 0; i < GROUP_LEAVES; i++) {
-        const id = number * GROUP_LEAVES + i;
-        if (group[i] && !own.has(id)) yield [id, group[i]!] as const;
-      }
+    for (const [number, { leaves }] of own) yield* leavesOf(number, leaves);
+    for (const [number, group] of this.base.sections[section]!) if (!own.has(number)) yield* leavesOf(number, group);
   }
 
   /** The leaf, to be written: the pool's own. */
-  writable(section: number, id: number): Leaf {
+  private writable(section: number, id: number): Leaf {
     if (this.lastId[section] === id) return this.lastLeaf[section]!;
-    const own = this.own[section]!;
-    let leaf = own.get(id);
-    if (!leaf) {
+    const number = Math.floor(id / GROUP_LEAVES);
+    const group = this.own[section]!.get(number) ?? this.ownGroup(section, number);
+    const k = id - number * GROUP_LEAVES;
+    const bit = 1 << (k & 31);
+    let leaf: Leaf;
+    if ((k < 32 ? group.ownedLo : group.ownedHi) & bit) leaf = group.leaves[k]!;
+    else {
       if (++this.owned > OWN_LEAVES_MAX)
         throw new Trouble(`before event ${this.applied}: the state touches more places than this program can hold`);
-      leaf = leafOf(this.base.sections[section]!, id)?.slice() ?? new Uint32Array(LEAF_WORDS);
-      own.set(id, leaf);
+      const before = group.leaves[k];
+      leaf = this.spare.pop() ?? new Uint32Array(LEAF_WORDS);
+      if (before) leaf.set(before);
+      else leaf.fill(0);
+      group.leaves[k] = leaf;
+      if (k < 32) group.ownedLo |= bit;
+      else group.ownedHi |= bit;
     }
     this.lastId[section] = id;
     this.lastLeaf[section] = leaf;
     return leaf;
+  }
+  private ownGroup(section: number, number: number): OwnGroup {
+    const before = this.base.sections[section]!.get(number);
+    const leaves = before ? before.slice() : new Array<Leaf | undefined>(GROUP_LEAVES).fill(undefined);
+    const group = { leaves, ownedLo: 0, ownedHi: 0 };
+    this.own[section]!.set(number, group);
+    return group;
   }
   set(section: number, index: number, value: number): void {
     const id = Math.floor(index / LEAF_WORDS);

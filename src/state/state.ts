@@ -7,7 +7,7 @@ import { u64 } from '../base/u64.js';
 import { descriptor, end, FRAME_KINDS, type FrameKind, NO_FRAME, root, SPACES, type Space } from '../events/kinds.js';
 import { codeOf } from '../events/schema.js';
 import type { Range } from './ranges.js';
-import { type Beside, EMPTY_TREE, leafOf, type Task, type Tree } from './tree.js';
+import { type Beside, EMPTY_TREE, leafOf, leavesOf, type Task, type Tree } from './tree.js';
 import {
   descriptorWord,
   FRAME_FIELDS,
@@ -158,8 +158,7 @@ export class Snapshot extends State {
       applied,
       leaf: (section, id) => leafOf(tree.sections[section]!, id),
       *leaves(section) {
-        for (const [number, group] of tree.sections[section]!)
-          for (let i = 0; i < group.length; i++) if (group[i]) yield [number * group.length + i, group[i]!] as const;
+        for (const [number, group] of tree.sections[section]!) yield* leavesOf(number, group);
       },
     });
     this.tree = tree;

@@ -54,37 +54,44 @@ export const leafOf = (section: Section, id: number): Leaf | undefined => {
   return section.get(group)?.[id - group * GROUP_LEAVES];
 };
 
+/** The leaves of group `number`, by their ids. */
+export function* leavesOf(number: number, group: Group): Iterable<readonly [id: number, leaf: Leaf]> {
+  for (let i = 0; i < GROUP_LEAVES; i++) if (group[i]) yield [number * GROUP_LEAVES + i, group[i]!] as const;
+}
+
 const isZero = (leaf: Leaf): boolean => {
-  for (let i = 0; i < leaf.length; i++) if (leaf[i] !== 0) return false;
+  for (let i = 0; i < LEAF_WORDS; i++) if (leaf[i] !== 0) return false;
   return true;
 };
 
-/** A section with `changed` leaves put in; leaves that are all zero go, and so do groups with no leaf left. */
-function putLeaves(section: Draft<Map<number, Group>>, before: Section, changed: ReadonlyMap<number, Leaf>): void {
-  const groups = new Map<number, (Leaf | undefined)[]>();
-  for (const [id, leaf] of changed) {
-    const number = Math.floor(id / GROUP_LEAVES);
-    let group = groups.get(number);
-    if (!group) {
-      group = before.get(number)?.slice() ?? new Array<Leaf | undefined>(GROUP_LEAVES).fill(undefined);
-      groups.set(number, group);
-    }
-    group[id - number * GROUP_LEAVES] = isZero(leaf) ? undefined : leaf;
+/** A group with changed leaves, whole; it belongs to the tree from now on. */
+export interface NewGroup {
+  readonly leaves: (Leaf | undefined)[];
+}
+/** Lets leaves go that became zero. True if any leaf is left. */
+function prune(group: (Leaf | undefined)[], before: Group | undefined): boolean {
+  let left = false;
+  for (let i = 0; i < GROUP_LEAVES; i++) {
+    const leaf = group[i];
+    if (leaf && leaf !== before?.[i] && isZero(leaf)) group[i] = undefined;
+    else if (leaf) left = true;
   }
-  for (const [number, group] of groups)
-    if (group.some(leaf => leaf)) section.set(number, group as Draft<Group>);
-    else section.delete(number);
+  return left;
 }
 
 /**
  * The tree after `before`.
- * @param changed leaves that are new, by section; they belong to the tree from now on
+ * @param changed groups that are new, by section and number
  * @param beside the values at that moment, all of them
  */
-export function nextTree(before: Tree, changed: readonly ReadonlyMap<number, Leaf>[], beside: Beside): Tree {
+export function nextTree(before: Tree, changed: readonly ReadonlyMap<number, NewGroup>[], beside: Beside): Tree {
   return immer.produce(before, draft => {
-    changed.forEach((leaves, s) => {
-      if (leaves.size > 0) putLeaves(draft.sections[s] as Draft<Map<number, Group>>, before.sections[s]!, leaves);
+    changed.forEach((groups, s) => {
+      if (groups.size === 0) return;
+      const section = draft.sections[s] as Draft<Map<number, Group>>;
+      for (const [number, { leaves }] of groups)
+        if (prune(leaves, before.sections[s]!.get(number))) section.set(number, leaves as Draft<Group>);
+        else section.delete(number);
     });
     if (draft.ending !== beside.ending) draft.ending = beside.ending;
     for (const [pid, ranges] of beside.hosts)

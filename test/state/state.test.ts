@@ -6,7 +6,7 @@ import { STATELESS } from '../../src/state/fold.js';
 import { Pool } from '../../src/state/pool.js';
 import { State } from '../../src/state/state.js';
 import { createTimeline, Timeline } from '../../src/state/timeline.js';
-import { differingWords, nextTree } from '../../src/state/tree.js';
+import { differingWords, EMPTY_TREE, type Group, nextTree, type Tree } from '../../src/state/tree.js';
 import { consistentDrafts, dice } from './consistent.js';
 import { dump } from './dump.js';
 import { type MemorySource, recordingOf } from './memory-source.js';
@@ -138,18 +138,16 @@ describe.each(SEEDS)('a random consistent recording, seed %i', seed => {
 it('shares leaves that did not change and drops leaves that became zero', () => {
   const leaf = (v: number): Uint32Array => new Uint32Array(64).fill(v);
   const beside = { hosts: new Map(), tasks: new Map(), ending: undefined };
-  const put = (tree: Parameters<typeof nextTree>[0], leaves: [number, Uint32Array][]) =>
-    nextTree(tree, [new Map(leaves), ...Array.from({ length: 17 }, () => new Map())], beside);
-  const empty = { sections: Array.from({ length: 18 }, () => new Map()), ...beside };
-  const one = put(empty, [
-    [0, leaf(1)],
-    [70, leaf(2)],
-  ]);
-  const two = put(one, [[70, leaf(3)]]);
+  const put = (tree: Tree, number: number, leaves: Group): Tree =>
+    nextTree(tree, [new Map([[number, { leaves: [...leaves] }]])], beside);
+  const one = put(put(EMPTY_TREE, 0, [leaf(1), leaf(4)]), 1, [leaf(2), leaf(5)]);
+  const shared = one.sections[0]!.get(1)![0]!;
+  const two = put(one, 1, [shared, leaf(3)]);
   expect(two.sections[0]!.get(0)).toBe(one.sections[0]!.get(0));
-  expect(one.sections[0]!.get(1)![6]![0]).toBe(2);
-  expect(two.sections[0]!.get(1)![6]![0]).toBe(3);
-  expect(put(two, [[70, leaf(0)]]).sections[0]!.has(1)).toBe(false);
+  expect(two.sections[0]!.get(1)![0]).toBe(shared);
+  expect([one, two].map(t => t.sections[0]!.get(1)![1]![0])).toEqual([5, 3]);
+  expect(put(two, 1, [leaf(0), leaf(0)]).sections[0]!.has(1)).toBe(false);
+  expect(put(two, 1, [shared, leaf(0)]).sections[0]!.get(1)![1]).toBeUndefined();
 });
 
 it('reads every part of the state by name', () => {
