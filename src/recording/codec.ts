@@ -53,10 +53,11 @@ export interface Encoded {
 /**
  * Appends the body of a block to `out`, whose `cuts` then say where to cut it for compression.
  * @param registers what the registers were before the block; afterwards what they are
+ * @param plan of a layout whose kinds have the numbers they have here
  */
-export function encodeBody(out: Sink, block: Block, registers: Registers): Encoded {
+export function encodeBody(out: Sink, block: Block, registers: Registers, plan: Plan = PLAN): Encoded {
   const start = out.at;
-  const kinds = PLAN.flatMap((_, k) => (block.rows[k]! > 0 ? [k] : []));
+  const kinds = plan.flatMap((_, k) => (block.rows[k]! > 0 ? [k] : []));
   out.need(TABLE_BYTES * (kinds.length + 1));
   out.at += TABLE_BYTES * (kinds.length + 1);
   out.setU32(start, block.count);
@@ -66,7 +67,7 @@ export function encodeBody(out: Sink, block: Block, registers: Registers): Encod
   kinds.forEach((k, n) => {
     const at = out.at;
     if (at - (out.cuts.at(-1) ?? start) >= 2048) out.cut(at);
-    encodePart(out, PLAN[k]!, k, block, registers);
+    encodePart(out, plan[k]!, k, block, registers);
     const entry = start + TABLE_BYTES * (n + 1);
     out.setU32(entry, k);
     out.setU32(entry + 4, block.rows[k]!);

@@ -67,7 +67,6 @@ class FileRecording implements Recording {
   readonly name: string;
   readonly header: Header;
   readonly id: string;
-  lexicon: Lexicon = EMPTY_LEXICON;
   chunks: ChunkInfo[] = [];
   private readonly file: RecordingFile;
   private readonly reading: Reading;
@@ -80,6 +79,7 @@ class FileRecording implements Recording {
   private lastChunk: { readonly n: number; readonly block: Block } | undefined;
   private stacks: Vaddr[][] = [];
   private stackFrames = 0;
+  private words: { readonly place: Place; readonly lexicon: Lexicon } | undefined;
   private symbolList: NamedRange[] | undefined;
   private readonly pages: Pages;
 
@@ -162,10 +162,24 @@ class FileRecording implements Recording {
   }
   checkpoint(n: number): { state: Uint8Array; pages: Iterable<readonly [frame: number, bytes: Uint8Array]> } {
     const { state } = this.unpackAt(this.directory.checkpoints[n]!.parts.at(-1)!, unpackMemory);
-    return { state, pages: this.pages.pages(n) };
+    return { state, pages: this.pagesOf(n) };
+  }
+  private *pagesOf(n: number): Generator<readonly [number, Uint8Array]> {
+    try {
+      yield* this.pages.pages(n);
+    } catch (error) {
+      throw this.file.trouble(error);
+    }
   }
   pageHash(n: number, frame: number): string | undefined {
     return this.pages.hash(n, frame);
+  }
+
+  get lexicon(): Lexicon {
+    const place = this.directory.of(FRAME.lexicon).at(-1);
+    if (!place) return EMPTY_LEXICON;
+    if (this.words?.place !== place) this.words = { place, lexicon: this.unpackAt(place, unpackLexicon) };
+    return this.words.lexicon;
   }
 
   get symbols(): readonly NamedRange[] {
@@ -223,8 +237,6 @@ class FileRecording implements Recording {
     for (let n = chunks.length; n < directory.chunks.length; n++) chunks.push(this.infoOf(directory.chunks[n]!));
     if (this.tail) chunks.push(this.infoOf(this.tail.head));
     this.lastChunk = undefined;
-    const words = directory.of(FRAME.lexicon).at(-1);
-    if (words) this.lexicon = this.unpackAt(words, unpackLexicon);
     this.symbolList = undefined;
   }
 

@@ -50,7 +50,8 @@ export class RecordingFile {
 
   /** The same error, naming the file; one of the system becomes Trouble. */
   trouble(error: unknown): unknown {
-    if (error instanceof Trouble) return new Trouble(`${this.path}: ${error.message}`);
+    if (error instanceof Trouble)
+      return error.message.startsWith(this.path) ? error : new Trouble(`${this.path}: ${error.message}`);
     return error instanceof Error && 'code' in error ? new Trouble(`${this.path}: ${reasonOf(error)}`) : error;
   }
 

@@ -1,0 +1,186 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { Trouble } from '../../src/base/trouble.js';
+import { BLOCK_BYTES, type Block, blockOver, eventAt } from '../../src/events/block.js';
+import { type Draft, KIND_NAMES } from '../../src/events/kinds.js';
+import { Log } from '../../src/events/log.js';
+import { decodeBlock, decodeBody, encodeBlock, encodeBody, Registers, wholeBody } from '../../src/recording/codec.js';
+import { Bytes, decodeColumn, encodeColumn, type Numbers, Sink } from '../../src/recording/columns.js';
+import { compress, decompress, packBody, unpackBody } from '../../src/recording/pieces.js';
+import { draftOf } from '../events/arbitrary.js';
+import { randomBelow, someDrafts } from './make.js';
+
+const buffer = new ArrayBuffer(BLOCK_BYTES);
+/** The drafts as one block of the hot path. */
+function blockOf(drafts: readonly Draft[]): Block {
+  const log = new Log({ swap: full => full }, blockOver(buffer));
+  for (const d of drafts) log.put(d);
+  expect(log.current.count).toBe(drafts.length);
+  return log.current;
+}
+const eventsOf = (block: Block) => Array.from({ length: block.count }, (_, i) => eventAt(block, i));
+const withoutOlds = (e: object): object => ({ ...e, olds: [] });
+
+describe('a column', () => {
+  const words = fc.oneof(
+    fc.constantFrom(0, 1, 0xff, 0x100, 0xffff, 0x1_0000, 0xffffff, 0x100_0000, 0xffff_ffff),
+    fc.nat(0xffff_ffff),
+  );
+  const columns: fc.Arbitrary<Numbers> = fc.oneof(
+    fc.array(fc.nat(255)).map(a => Uint8Array.from(a)),
+    fc.array(fc.nat(65535)).map(a => Uint16Array.from(a)),
+    fc.array(words).map(a => Uint32Array.from(a)),
+    fc
+      .tuple(words, fc.array(fc.integer({ min: -3, max: 300 })))
+      .map(([v, steps]) => Uint32Array.from(steps, s => (v = (v + s) >>> 0))),
+  );
+  it('of any width and values comes back, takes all its bytes, and encodes to the same again', () => {
+    fc.assert(
+      fc.property(columns, fc.boolean(), (values, near) => {
+        const out = new Sink();
+        encodeColumn(out, values, values.length, near);
+        const from = new Bytes(out.bytes, 0, out.at);
+        const back = new (values.constructor as Uint32ArrayConstructor)(values.length);
+        decodeColumn(from, back);
+        expect(from.at).toBe(from.end);
+        expect(back).toEqual(values);
+        const again = new Sink();
+        encodeColumn(again, back, back.length, near);
+        expect(again.bytes.subarray(0, again.at)).toEqual(out.bytes.subarray(0, out.at));
+      }),
+      { numRuns: 500 },
+    );
+  });
+  it('that is constant takes five bytes, and one that moves in small steps about one a value', () => {
+    const sizeOf = (values: Uint32Array, near: boolean): number => {
+      const out = new Sink();
+      encodeColumn(out, values, values.length, near);
+      return out.at;
+    };
+    expect(sizeOf(new Uint32Array(10_000).fill(0xdead_beef), false)).toBe(5);
+    expect(
+      sizeOf(
+        Uint32Array.from({ length: 10_000 }, (_, i) => 0x8100_0000 + 8 * i),
+        true,
+      ),
+    ).toBeLessThan(12_600);
+  });
+});
+
+describe('a block', () => {
+  it('of any events of all kinds comes back as it was, and encodes to the same bytes again', () => {
+    fc.assert(
+      fc.property(fc.array(draftOf(KIND_NAMES), { maxLength: 80 }), drafts => {
+        let ticks = 0;
+        const block = blockOf(drafts.map(d => ({ ...d, ticks: (ticks += d.ticks) }) as Draft));
+        const bytes = encodeBlock(block);
+        const back = decodeBlock(bytes, 0);
+        expect(eventsOf(back).map(withoutOlds)).toEqual(eventsOf(block).map(withoutOlds));
+        expect(Buffer.compare(encodeBlock(back), bytes)).toBe(0);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('keeps causes near and far, and ticks that jump', () => {
+    const head = { kind: 'trapret', vcpu: 0, pc: 0n, user: false };
+    const causes = [-1, 0, 0, -1, 2, 0, 4, 4];
+    const block = blockOf(causes.map((cause, i) => ({ ...head, cause, ticks: i }) as unknown as Draft));
+    block.ticks.set([2 ** 40 + 3, 2 ** 40 + 3, 2 ** 52], 5);
+    expect(eventsOf(decodeBlock(encodeBlock(block), 0))).toEqual(eventsOf(block));
+  });
+
+  it('tells what each register was before, from chunk to chunk and for each processor', () => {
+    const chunks = [1, 2, 3].map(seed => someDrafts(seed, 400).map(d => ({ ...d, cause: -1 }) as Draft));
+    const known = new Map<string, bigint>();
+    const writing = new Registers();
+    for (const drafts of chunks) {
+      const out = new Sink();
+      encodeBody(out, blockOf(drafts), writing);
+      const back = decodeBody(wholeBody(out.bytes.slice(0, out.at)), 0);
+      for (const e of eventsOf(back)) {
+        if (e.kind !== 'regs') continue;
+        let item = 0;
+        for (let reg = 0n; reg < 64n; reg++)
+          if ((e.mask >> reg) & 1n) {
+            const name = `${e.vcpu}.${reg}`;
+            expect(e.olds[item]).toBe(known.get(name) ?? 0n);
+            known.set(name, e.values[item++]!);
+          }
+      }
+    }
+    expect(known.size).toBeGreaterThan(100);
+  });
+
+  it('decodes only the kinds that are asked for', () => {
+    const block = blockOf(someDrafts(5, 2000));
+    const out = new Sink();
+    encodeBody(out, block, new Registers());
+    const body = unpackBody(packBody(out.bytes.subarray(0, out.at), out.cuts), 1 << 26);
+    const asked: [number, number][] = [];
+    const back = decodeBody(
+      {
+        bytes: body.bytes,
+        need: (from, to) => {
+          asked.push([from, to]);
+          body.need(from, to);
+        },
+      },
+      0,
+    );
+    const before = asked.length;
+    expect(back.col.pte).toBe(back.col.pte);
+    expect(asked.length).toBe(before + 1);
+    expect(eventAt(back, back.kind.indexOf(KIND_NAMES.indexOf('pte')))).toEqual(
+      eventAt(block, back.kind.indexOf(KIND_NAMES.indexOf('pte'))),
+    );
+    expect(asked.length).toBe(before + 1);
+  });
+
+  it('whose bytes were changed at random is Trouble or another valid block, never anything else', () => {
+    const seed = 20_261_121;
+    const next = randomBelow(seed);
+    const good = encodeBlock(blockOf(someDrafts(11, 300)));
+    let refused = 0;
+    for (let run = 0; run < 4000; run++) {
+      const bytes = good.slice(0, run % 4 === 0 ? next(good.length) : good.length);
+      for (let k = next(4); k >= 0 && bytes.length > 0; k--)
+        bytes[next(run % 2 ? Math.min(600, bytes.length) : bytes.length)] = next(256);
+      try {
+        const block = decodeBlock(bytes, 0, { causes: true });
+        for (const e of eventsOf(block))
+          if (e.cause >= e.seq || e.cause < -1) throw new Error(`cause ${e.cause} of ${e.seq}`);
+      } catch (error) {
+        if (!(error instanceof Trouble))
+          throw new Error(`seed ${seed}, run ${run}: ${String(error)}`, { cause: error });
+        refused++;
+      }
+    }
+    expect(refused).toBeGreaterThan(1000);
+    expect(refused).toBeLessThan(4000);
+  });
+});
+
+describe('compression', () => {
+  it('gives back any bytes, and nothing for a length that is not theirs', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 3000 }), fc.nat(9), (some, times) => {
+        const bytes = Buffer.concat(Array.from({ length: times + 1 }, () => some));
+        const stored = compress(bytes);
+        expect(Buffer.compare(decompress(stored, bytes.length), bytes)).toBe(0);
+        if (stored.length < bytes.length) {
+          expect(() => decompress(stored, bytes.length - 1)).toThrow(Trouble);
+          expect(() => decompress(stored, bytes.length + 1)).toThrow(Trouble);
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+  it('of a bomb stops at the length it may have', () => {
+    const bomb = compress(new Uint8Array(50 << 20));
+    expect(bomb.length).toBeLessThan(20_000);
+    const before = process.memoryUsage().rss;
+    expect(() => decompress(bomb, 4096)).toThrow(Trouble);
+    expect(process.memoryUsage().rss - before).toBeLessThan(20 << 20);
+  });
+});
