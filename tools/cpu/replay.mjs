@@ -1,0 +1,73 @@
+/** Comparing results, and the native processor as a runner. */
+import { COMPARED_FLAGS, DATA, memoryOf } from './layout.mjs';
+import { tryNative } from './native.mjs';
+
+/** @typedef {import('./layout.mjs').Case} Case */
+/** @typedef {import('./layout.mjs').Result} Result */
+/** @typedef {import('./undefined.mjs').Undefined} Undefined */
+/**
+ * What an adapter's `createRunner` returns. A string says that the instruction is not implemented, and why: such cases are
+ * counted, not failed. `runAll`, if there, is used in place of one `run` a case.
+ * @typedef {{ run(c: Case): Result | string, runAll?(cases: readonly Case[]): (Result | string)[] }} Runner
+ */
+
+const NAMES = 'rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15'.split(' ');
+
+/** @returns {Runner} the host's processor, for testing the tools themselves */
+export function createNativeRunner() {
+  return { runAll: tryNative, run: c => /** @type {Result | string} */ (tryNative([c])[0]) };
+}
+
+/**
+ * @param {Case} c @param {Result} expected @param {Result} actual @param {Undefined} [undef] what may differ
+ * @returns {string[]} one line a difference: `rax: expected 1, got 2`; empty if there is none
+ */
+export function differences(c, expected, actual, undef = { flags: 0, regs: 0 }) {
+  /** @type {string[]} */
+  const out = [];
+  const differ = (/** @type {string} */ what, /** @type {unknown} */ a, /** @type {unknown} */ b) => {
+    if (a !== b) out.push(`${what}: expected ${hex(a)}, got ${hex(b)}`);
+  };
+  differ('fault', faultText(expected), faultText(actual));
+  NAMES.forEach((name, n) => (undef.regs >> n) & 1 || differ(name, expected.gpr[n], actual.gpr[n]));
+  differ('rip', expected.rip, actual.rip);
+  const mask = COMPARED_FLAGS & ~BigInt(undef.flags);
+  differ('rflags', expected.rflags & mask, actual.rflags & mask);
+  if (expected.writes.length || actual.writes.length) {
+    const before = memoryOf(c);
+    const [a, b] = [expected, actual].map(r => after(before, r));
+    const at = a.findIndex((byte, i) => byte !== b[i]);
+    if (at >= 0) differ(`memory at ${(DATA + at).toString(16)}`, a[at], b[at]);
+  }
+  if (expected.fx && actual.fx) {
+    const at = expected.fx.findIndex((byte, i) => byte !== actual.fx?.[i]);
+    if (at >= 0) differ(`fx image at ${at}`, expected.fx[at], actual.fx[at]);
+  }
+  return out;
+}
+
+/** @param {Uint8Array} before @param {Result} result @returns {Uint8Array} */
+function after(before, result) {
+  const memory = before.slice();
+  for (const { addr, bytes } of result.writes) memory.set(bytes, addr - DATA);
+  return memory;
+}
+
+/** @param {Result} r @returns {string} */
+export function faultText({ fault }) {
+  return fault ? `vector ${fault.vector} error ${fault.error.toString(16)} cr2 ${fault.cr2.toString(16)}` : 'none';
+}
+
+/** @param {unknown} v @returns {string} */
+function hex(v) {
+  return typeof v === 'bigint' || typeof v === 'number' ? v.toString(16) : String(v);
+}
+
+/** @param {Case} c @returns {string} all of a case that is not background, for people */
+export function describe(c) {
+  const lines = [`form   ${c.form}`, `code   ${Buffer.from(c.code).toString('hex')} at ${c.rip.toString(16)}`];
+  lines.push(`rflags ${c.rflags.toString(16)}`);
+  c.gpr.forEach((v, n) => v && lines.push(`${NAMES[n]?.padEnd(6)} ${v.toString(16)}`));
+  for (const p of c.patches) lines.push(`memory ${p.addr.toString(16)}: ${Buffer.from(p.bytes).toString('hex')}`);
+  return lines.join('\n');
+}
