@@ -20,7 +20,8 @@ import {
   unpackStacks,
   unpackSymbols,
 } from './envelopes.js';
-import { BODY_MAX, FRAME } from './frames.js';
+import { BODY_MAX, FRAME, FRAME_BYTES } from './frames.js';
+import type { OpenIndex, Segment } from './index/contract.js';
 import { Pages } from './memory.js';
 import { unpackBody } from './pieces.js';
 import { type Damage, RecordingFile, readFooter, Scanner } from './scan.js';
@@ -40,6 +41,12 @@ export interface OpenOptions {
   readonly check?: boolean;
   /** Bytes of decoded chunks to keep. */
   readonly cacheBytes?: number;
+  /** How to read INDEX and KEYFRAME frames; without it a question to them is Trouble. */
+  readonly indexing?: Indexing;
+}
+export interface Indexing {
+  openIndex(name: string, header: Header, lexicon: Lexicon): OpenIndex;
+  decodeKeyframe(payload: Uint8Array, where: string): Keyframe;
 }
 
 /** A Source that is a file. */
@@ -82,14 +89,18 @@ class FileRecording implements Recording {
   private words: { readonly place: Place; readonly lexicon: Lexicon } | undefined;
   private symbolList: NamedRange[] | undefined;
   private readonly pages: Pages;
+  private readonly indexing: Indexing | undefined;
+  private opened: OpenIndex | undefined;
+  private readonly segments: Segment[] = [];
 
-  constructor(file: RecordingFile, { check = false, cacheBytes = CACHE_BYTES }: OpenOptions) {
+  constructor(file: RecordingFile, { check = false, cacheBytes = CACHE_BYTES, indexing }: OpenOptions) {
     this.file = file;
     this.name = file.path;
     this.header = file.head.header;
     this.id = file.head.id;
     this.reading = readingOf(file.head.layout);
     this.cacheBytes = cacheBytes;
+    this.indexing = indexing;
     this.pages = new Pages(
       n => this.directory.checkpoints[n]!.parts.length,
       (n, part) => this.unpackAt(this.directory.checkpoints[n]!.parts[part]!, unpackMemory),
@@ -148,13 +159,20 @@ class FileRecording implements Recording {
   }
 
   get index(): Index {
-    throw new Trouble(`${this.name}: it has no index`);
+    if (!this.opened) {
+      if (!this.indexing) throw new Trouble(`${this.name}: opened without its index`);
+      this.opened = this.indexing.openIndex(this.name, this.header, this.lexicon);
+      this.updateIndex();
+    }
+    return this.opened;
   }
   get keyframes(): readonly KeyframeInfo[] {
     return this.directory.of(FRAME.keyframe).map(p => ({ from: p.first, seq: p.first + p.count }));
   }
   keyframe(n: number): Keyframe {
-    throw new Trouble(`${this.name}: it has no keyframe ${n}`);
+    const place = this.directory.of(FRAME.keyframe)[n]!;
+    if (!this.indexing) throw new Trouble(`${this.name}: opened without its index`);
+    return this.indexing.decodeKeyframe(this.file.payload(place), `${this.name}: damaged at byte ${place.offset}`);
   }
 
   get checkpoints(): readonly CheckpointInfo[] {
@@ -238,6 +256,18 @@ class FileRecording implements Recording {
     if (this.tail) chunks.push(this.infoOf(this.tail.head));
     this.lastChunk = undefined;
     this.symbolList = undefined;
+    if (this.opened) this.updateIndex();
+  }
+
+  private updateIndex(): void {
+    const places = this.directory.of(FRAME.index);
+    while (this.segments.length < places.length)
+      this.segments.push(segmentOf(this.file, places[this.segments.length]!));
+    const blocks = (from: number): Generator<Block> => this.blocksFrom(from);
+    this.opened!.update([...this.segments], { firstSeq: this.directory.indexed, endSeq: this.count, blocks });
+  }
+  private *blocksFrom(seq: number): Generator<Block> {
+    for (let n = this.chunkOf(seq); n < this.chunks.length; n++) yield this.chunk(n);
   }
 
   private infoOf({ first, count, firstTicks, lastTicks, chain, regsMask, rows }: ChunkHead): ChunkInfo {
@@ -305,6 +335,22 @@ class FileRecording implements Recording {
       throw error;
     }
   }
+}
+
+/** An INDEX frame that is read in parts. The checksum is of the whole, so the first part costs reading all of it once. */
+function segmentOf(file: RecordingFile, place: Place): Segment {
+  let checked = false;
+  return {
+    firstSeq: place.first,
+    endSeq: place.first + place.count,
+    bytes: place.bytes,
+    read: (offset, length) => {
+      if (!checked) file.payload(place);
+      checked = true;
+      const left = Math.max(0, place.bytes - offset);
+      return file.read(place.offset + FRAME_BYTES + offset, Math.min(length, left));
+    },
+  };
 }
 
 const sameHead = (a: ChunkHead, b: ChunkHead): boolean =>

@@ -3,7 +3,7 @@
  * in the worker of a threaded writer, or in place; the bytes are the same, since nothing here knows which.
  *
  * Order decides the bytes. A frame stands before what needs it: stacks before the chunk that names them, an index and a
- * keyframe after each 64 chunks and at the end.
+ * keyframe after each 64 chunks (or when their builder has enough) and at the end.
  */
 import { createHash } from 'node:crypto';
 import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
@@ -23,20 +23,12 @@ import {
   SHA_BYTES,
 } from './envelopes.js';
 import { FORMAT_VERSION, FRAME, FRAME_BYTES, type FrameType, frameBytes, headerBytes, idOf, MORE } from './frames.js';
+import { type IndexBuilder, SEGMENT_CHUNKS } from './index/contract.js';
 import { LAYOUT } from './layout.js';
 import { PageStore } from './memory.js';
 import { packBody } from './pieces.js';
 import type { Header, Symbol as NamedRange } from './source.js';
 
-/** Chunks between two INDEX frames. */
-export const SEGMENT_CHUNKS = 64;
-
-/** Makes the payloads of INDEX and KEYFRAME from the blocks of the main stream. */
-export interface IndexBuilder {
-  add(block: Block): void;
-  /** What was added since the last call. */
-  finish(): { index: Uint8Array; keyframe: Uint8Array };
-}
 export type MakeIndexBuilder = (header: Header, lexicon: Lexicon) => IndexBuilder;
 
 /** What makes a run repeatable, as the machine's owner gives it: the version is the writer's own. */
@@ -120,7 +112,7 @@ export class Scribe {
     this.index ??= this.makeIndex?.(this.header, this.words);
     if (!this.index) return;
     this.index.add(block);
-    if (++this.unindexed === SEGMENT_CHUNKS) this.segment();
+    if (++this.unindexed === SEGMENT_CHUNKS || this.index.full) this.segment();
   }
 
   /** Writes a provisional chunk; whatever is written next takes its place. */

@@ -7,12 +7,12 @@ import { describe, expect, it } from 'vitest';
 import { Trouble } from '../../src/base/trouble.js';
 import { finish } from '../../src/base/work.js';
 import { CHUNK_EVENTS } from '../../src/events/block.js';
-import { EMPTY_LEXICON } from '../../src/events/lexicon.js';
 import { FRAME, FRAME_BYTES, frameBytes, msgpack } from '../../src/recording/frames.js';
 import { openRecording } from '../../src/recording/reader.js';
 import { verify } from '../../src/recording/verify.js';
 import { createRecording } from '../../src/recording/writer.js';
 import {
+  digestOf,
   frameOffsets,
   HEADER,
   makeRecording,
@@ -28,7 +28,7 @@ const dir = scratchDir();
 const at = (name: string): string => join(dir, name);
 const RUNS = 1000;
 
-const good = makeRecording(at('good'), someDrafts(8, 800), 40);
+const good = makeRecording(at('good'), someDrafts(8, 400), 40);
 const offsets = frameOffsets(good);
 const digests = readAllOf(at('good'));
 const typeOf = (offset: number): number => good.readUInt8(offset + 24);
@@ -86,9 +86,10 @@ describe('a damaged recording', () => {
       // By the footer: all that is good, and trouble for what is not, when it is touched.
       const quick = openRecording(at('flip'));
       if (quick.closed) {
-        expect(quick.count, name).toBe(800);
+        expect(quick.count, name).toBe(400);
         expect(() => readAll(quick), name).toThrow(`${at('flip')}: damaged at byte ${hit}: `);
-        before.forEach((digest, n) => expect(readAllChunk(quick, n), name).toBe(digest));
+        const n = next(before.length || 1);
+        if (before.length > 0) expect(digestOf(quick.chunk(n)), name).toBe(before[n]);
       } else expect(readAll(quick), name).toEqual(before);
       quick.close();
       if (run % 20 === 0)
@@ -113,10 +114,9 @@ describe('a damaged recording', () => {
       if (run % 5 === 0) bytes.writeUInt32LE(next(2 ** 31), start + 12);
       bytes.writeUInt32LE(crc32(bytes.subarray(start, start + 28)), start + 28);
       writeFileSync(at('harm'), bytes);
-      for (const check of [true, false])
+      for (const read of [() => readAllOf(at('harm'), run % 2 === 0), () => finish(verify(at('harm')))])
         try {
-          readAllOf(at('harm'), check);
-          finish(verify(at('harm')));
+          read();
         } catch (error) {
           if (!(error instanceof Trouble))
             throw new Error(`seed ${seed}, run ${run}: ${String(error)}`, { cause: error });
@@ -162,19 +162,6 @@ describe('a damaged recording', () => {
     expect([r.count, r.damage?.offset]).toEqual([40, second + frameAt(third) - third]);
     expect(r.damage?.reason).toMatch(/begins at 80 where 40 should follow|does not|not what/);
   });
-});
-
-function readAllChunk(r: ReturnType<typeof openRecording>, n: number): number {
-  return readAll({ ...pick(r), chunks: [r.chunks[n]!], chunk: () => r.chunk(n) } as never)[0]!;
-}
-/** A recording of nothing but what is put over it. */
-const pick = (r: ReturnType<typeof openRecording>) => ({
-  lexicon: EMPTY_LEXICON,
-  count: r.count,
-  details: () => [],
-  stack: () => [],
-  symbols: [],
-  checkpoints: [],
 });
 
 describe('a recording that still grows', () => {

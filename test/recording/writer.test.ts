@@ -5,8 +5,8 @@ import { Trouble } from '../../src/base/trouble.js';
 import { finish } from '../../src/base/work.js';
 import { eventAt } from '../../src/events/block.js';
 import { KIND } from '../../src/events/kinds.js';
-import { openRecording } from '../../src/recording/reader.js';
-import type { IndexBuilder } from '../../src/recording/scribe.js';
+import type { IndexBuilder, OpenIndex, Segment, Tail } from '../../src/recording/index/contract.js';
+import { type Indexing, openRecording } from '../../src/recording/reader.js';
 import { verify } from '../../src/recording/verify.js';
 import { createRecording } from '../../src/recording/writer.js';
 // @ts-expect-error plain JavaScript, no types
@@ -115,7 +115,8 @@ describe('a recording', () => {
     const makeIndex = (): IndexBuilder => {
       let span: number[] = [];
       return {
-        add: block => span.push(block.first),
+        full: false,
+        add: block => void span.push(block.first),
         finish: () => {
           spans.push(span);
           span = [];
@@ -125,7 +126,28 @@ describe('a recording', () => {
     };
     makeRecording(at('indexed'), drafts, 4, { makeIndex });
     expect(spans.map(s => s.length)).toEqual([64, 64, 22]);
-    const r = openRecording(at('indexed'));
+    const updates: unknown[] = [];
+    const indexing: Indexing = {
+      openIndex: () =>
+        ({
+          update: (segments: readonly Segment[], tail: Tail) => {
+            updates.push(segments.map(s => [s.firstSeq, s.endSeq, [...s.read(0, 99)]]));
+            updates.push([tail.firstSeq, tail.endSeq, [...tail.blocks(599)].map(b => b.first)]);
+          },
+        }) as unknown as OpenIndex,
+      decodeKeyframe: payload => [...payload] as never,
+    };
+    const r = openRecording(at('indexed'), { indexing });
+    expect(r.index).toBe(r.index);
+    expect(updates).toEqual([
+      [
+        [0, 256, [1]],
+        [256, 512, [2]],
+        [512, 600, [3]],
+      ],
+      [600, 600, [596]],
+    ]);
+    expect(r.keyframe(1)).toEqual([9, 2]);
     expect(r.keyframes).toEqual([
       { from: 0, seq: 256 },
       { from: 256, seq: 512 },

@@ -1,0 +1,99 @@
+/**
+ * Old recordings stay readable. test/fixtures/recordings/v1.rewalk was written once by the first version of the format and
+ * v1.txt says what is in it. Never write them anew: a version that cannot read them is wrong. A new version of the format
+ * adds its own pair (makeRecording in make.ts, lineOf for the text).
+ */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { finish } from '../../src/base/work.js';
+import { BLOCK_BYTES, blockOver, eventAt } from '../../src/events/block.js';
+import { KIND, KIND_NAMES } from '../../src/events/kinds.js';
+import { Log } from '../../src/events/log.js';
+import { lineOf } from '../../src/events/text.js';
+import { encodeBody, Registers } from '../../src/recording/codec.js';
+import { Sink } from '../../src/recording/columns.js';
+import { packChunk } from '../../src/recording/envelopes.js';
+import { FRAME, frameBytes, headerBytes } from '../../src/recording/frames.js';
+import { LAYOUT, type Layout, planOf } from '../../src/recording/layout.js';
+import { packBody } from '../../src/recording/pieces.js';
+import { openRecording, type Recording } from '../../src/recording/reader.js';
+import { verify } from '../../src/recording/verify.js';
+import { HEADER, scratchDir } from './make.js';
+
+const dir = scratchDir();
+const fixtures = join(dirname(fileURLToPath(import.meta.url)), '..', 'fixtures', 'recordings');
+const old = readdirSync(fixtures).filter(f => f.endsWith('.rewalk'));
+
+const textOf = (r: Recording): string =>
+  r.chunks
+    .flatMap((_, n) => {
+      const block = r.chunk(n);
+      return Array.from({ length: block.count }, (_, i) => `${lineOf(eventAt(block, i), r.lexicon)}\n`);
+    })
+    .join('');
+
+it.each(old)('%s reads as it always did', name => {
+  const path = join(fixtures, name);
+  expect(textOf(openRecording(path))).toBe(readFileSync(path.replace(/rewalk$/, 'txt'), 'utf8'));
+  expect(finish(verify(path))).toMatchObject({ damage: undefined, closed: true });
+});
+it('there is a recording of each version', () => {
+  expect(old).toContain('v1.rewalk');
+});
+
+describe('a recording whose list of kinds is', () => {
+  /** One chunk of two events, written as a program with this layout would have. */
+  const write = (name: string, layout: Layout, body = layout): string => {
+    const log = new Log({ swap: full => full }, blockOver(new ArrayBuffer(BLOCK_BYTES)));
+    const head = { ticks: 7, vcpu: 0, cause: -1 };
+    log.put({ ...head, kind: 'call', class: 1, number: 26, args: [1n, 2n], stack: 5 });
+    log.put({ ...head, kind: 'trapret', pc: 0x1000n as never, user: true });
+    const block = log.current;
+    const out = new Sink();
+    encodeBody(out, block, new Registers(), planOf(body));
+    const payload = packChunk({
+      first: 0,
+      last: 1,
+      count: 2,
+      firstTicks: 7,
+      lastTicks: 7,
+      chain: new Uint8Array(32),
+      regsMask: [0, 0],
+      rows: block.rows.slice(0, layout.length),
+      packed: packBody(out.bytes.subarray(0, out.at), out.cuts),
+    });
+    const path = join(dir, name);
+    writeFileSync(
+      path,
+      Buffer.concat([headerBytes({ ...HEADER, version: 1 }, layout), frameBytes(FRAME.chunk, 2, 0, 0, payload)]),
+    );
+    return path;
+  };
+  const without = (kind: string, field: string): Layout =>
+    LAYOUT.map(k => (k.name === kind ? { ...k, fields: k.fields.filter(f => f.name !== field) } : k));
+
+  it('shorter, since some came later, has none of those', () => {
+    const r = openRecording(write('shorter', LAYOUT.slice(0, KIND.trapret + 6)));
+    expect(r.damage).toBeUndefined();
+    expect([r.count, r.chunks[0]!.counts.length, r.chunk(0).col.task.pid.length]).toEqual([2, KIND_NAMES.length, 0]);
+    expect(eventAt(r.chunk(0), 1)).toMatchObject({ kind: 'trapret', pc: 0x1000n, user: true });
+  });
+  it('without a field that came later has zeros and empty lists there', () => {
+    const [call, args] = [without('call', 'stack'), without('call', 'args')].map((layout, n) =>
+      eventAt(openRecording(write(`without${n}`, layout)).chunk(0), 0),
+    );
+    expect(call).toMatchObject({ kind: 'call', number: 26, args: [1n, 2n], stack: 0 });
+    expect(args).toMatchObject({ kind: 'call', number: 26, args: [], stack: 5 });
+  });
+  it('longer or other than this program knows is Trouble that names the kind', () => {
+    const more: Layout = [...LAYOUT, { name: 'quantum', fields: [], key: [] }];
+    const call = LAYOUT[KIND.call]!;
+    const other = LAYOUT.map(k =>
+      k === call ? { ...k, fields: k.fields.map(f => (f.name === 'stack' ? { ...f, shape: 'pair' as const } : f)) } : k,
+    );
+    expect(() => openRecording(write('more', more))).toThrow(/more: it has events of a kind .*: quantum/);
+    expect(() => openRecording(write('other', other, LAYOUT))).toThrow(/does not read: call \(field stack\)/);
+  });
+});
