@@ -12,7 +12,7 @@
 import { Trouble } from '../base/trouble.js';
 import { type Block, type BlockColumns, CHUNK_EVENTS, LIST_ITEMS, POOL_ITEMS } from '../events/block.js';
 import { KIND_NAMES, KINDS, type KindName } from '../events/kinds.js';
-import { columnSpecs, type Fields } from '../events/schema.js';
+import { type ColumnSpec, columnSpecs, type Fields } from '../events/schema.js';
 import { Bytes, decodeColumn, encodeColumn, type Numbers, Scratch, Sink } from './columns.js';
 import { type KindPlan, LAYOUT, type Layout, missingColumns, PLAN, type Plan, planOf } from './layout.js';
 import {
@@ -167,11 +167,14 @@ export interface Reading {
   readonly plan: Plan;
   /** By number in the file: the number here. */
   readonly kindHere: Uint8Array;
+  /** By number in the file: columns of the kind that the file has not. */
+  readonly missing: readonly (readonly ColumnSpec[])[];
 }
 export const readingOf = (layout: Layout): Reading => ({
   layout,
   plan: planOf(layout),
   kindHere: Uint8Array.from(layout, k => KIND_NAMES.indexOf(k.name as KindName)),
+  missing: layout.map(missingColumns),
 });
 /** For bodies that this program wrote. */
 export const OWN: Reading = readingOf(LAYOUT);
@@ -280,7 +283,7 @@ function decode(body: Body, first: number, options: DecodeOptions): DecodedBlock
     if (!part) return EMPTY[kind]!;
     try {
       body.need(part.from, part.to);
-      const columns = decodePart(new Bytes(body.bytes, part.from, part.to), part, kind, block, reading.layout, items);
+      const columns = decodePart(new Bytes(body.bytes, part.from, part.to), part, kind, block, reading, items);
       for (const column of Object.values(columns)) held += column.byteLength;
       return columns;
     } catch (error) {
@@ -346,7 +349,7 @@ function decodePart(
   { plan, rows, number }: Part,
   kind: number,
   block: Block,
-  layout: Layout,
+  reading: Reading,
   most: number,
 ): Loose {
   const columns: Loose = {};
@@ -367,7 +370,7 @@ function decodePart(
   if (file) restoreRegisters(columns, rows, vcpusOf(block, kind), file);
   else if (plan.changes.length > 0) restoreChanges(plan, columns, rows);
   // An older recording lacks what came later. A list that is missing is empty.
-  for (const spec of missingColumns(layout[number]!))
+  for (const spec of reading.missing[number]!)
     columns[spec.name] = new ARRAYS[spec.store](spec.per === 'row' ? rows : 0);
   return columns;
 }
