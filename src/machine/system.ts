@@ -1,0 +1,75 @@
+/**
+ * What a system model is to whoever runs it: something that boots an image on a machine, goes on to a tick, tells what
+ * happens as events, and can be saved and brought back. Each system has one SystemModel; a run of it is a Host.
+ */
+import type { Ticks, Vaddr } from '../base/brand.js';
+import type { Lexicon } from '../events/lexicon.js';
+import type { Log } from '../events/log.js';
+import type { Restorable } from './engine/checkpoint.js';
+import type { RegisterSource } from './registers.js';
+
+/** Where events go. */
+export interface Sinks {
+  readonly log: Log;
+  /** The number of a call stack, innermost return address first; 0 for an empty one. */
+  intern(addresses: readonly bigint[]): number;
+  /** Hears of every line the guest prints, besides the log. */
+  readonly printed?: ((line: string) => void) | undefined;
+}
+
+/** A named range of the guest's addresses, from its images. */
+export interface NamedRange {
+  readonly at: Vaddr;
+  readonly bytes: number;
+  readonly name: string;
+}
+
+/** How a run ended; the `end` event is in the log. */
+export interface Ended {
+  readonly how: 'halted' | 'killed' | 'panic' | 'limit' | 'stopped';
+  readonly reason: string;
+}
+
+export interface Host {
+  readonly owner: Restorable & RegisterSource;
+  /**
+   * Goes on until the clock says `until` ('limit'), or, in the midst of one long instruction, for a look around ('busy'), or
+   * to the end of the run. Where it pauses is nothing the guest or the events can tell.
+   */
+  run(until: Ticks): 'limit' | 'busy' | Ended;
+  /** From now on in full detail, told to `log`; or no longer. Between runs. The main stream stays the same. */
+  trace(log: Log | undefined): void;
+  /** Ends a run from outside: writes the `end` event. */
+  end(ended: Ended): Ended;
+  /** What of the host, beyond the machine, must be kept with a checkpoint. The same run gives the same bytes. */
+  save(): Uint8Array;
+}
+
+export interface Boot {
+  readonly image: Uint8Array;
+  /** The image's name, for messages. */
+  readonly name: string;
+  readonly memoryBytes: number;
+}
+
+/** A loaded image, of which nothing was told yet. */
+export interface Booted {
+  readonly symbols: readonly NamedRange[];
+  /** Tells the first events; the guest is before its first instruction. */
+  start(sinks: Sinks): Host;
+}
+
+export interface SystemModel {
+  readonly id: string;
+  /** Name of the processor, as in isa/. */
+  readonly isa: string;
+  readonly lexicon: Lexicon;
+  readonly memoryBytes: number;
+  /** Loads an image. Throws Trouble when it is none for this system. */
+  boot(boot: Boot): Booted;
+  /**
+   * A host as it was when `state` was saved. `restoreMachine` puts the machine there; the model does so when it has made one.
+   * Throws Trouble when the state is not one of this system.
+   */
+  resume(memoryBytes: number, state: Uint8Array, restoreMachine: (owner: Restorable) => void, sinks: Sinks): Host;
+}

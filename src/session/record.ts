@@ -1,0 +1,130 @@
+/**
+ * Runs a guest from its image to its end and records it. The run goes in slices, so that whoever drives it can show how
+ * far it is and stop it; slices end at ticks that only the settings decide, so they leave no trace in the recording.
+ */
+import { createHash } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { asTicks, type Ticks } from '../base/brand.js';
+import { Trouble } from '../base/trouble.js';
+import type { Work } from '../base/work.js';
+import type { Ended, Host } from '../machine/system.js';
+import { createRecording, type Recorder } from '../recording/writer.js';
+import { saveHost } from './state.js';
+import { systemOf } from './systems.js';
+
+export interface RecordOptions {
+  readonly system: string;
+  /** The guest's name, as the recording tells it. */
+  readonly guest: string;
+  readonly image: Uint8Array;
+  /** The file of the recording; an older one is overwritten once the image is known to load. */
+  readonly out: string;
+  readonly detail: 'mmu' | 'full';
+  readonly memoryBytes?: number | undefined;
+  readonly limits: {
+    readonly ticks: number;
+    /** Looked at every LIMIT_TICKS ticks, and in the midst of long instructions. */
+    readonly events: number;
+  };
+  /** Ticks between checkpoints. */
+  readonly checkpointTicks?: number | undefined;
+  /** Encode and write in a worker. */
+  readonly thread?: boolean;
+  /** Hears of every line the guest prints. */
+  readonly printed?: ((line: string) => void) | undefined;
+  /** Ends the run as `stopped` when it is aborted. */
+  readonly signal?: AbortSignal | undefined;
+}
+export interface Recorded extends Ended {
+  readonly ticks: Ticks;
+  readonly events: number;
+  readonly bytes: number;
+  /** What happened, as one hash: sha-256 in hex. */
+  readonly chain: string;
+}
+
+export const CHECKPOINT_TICKS = 2 ** 22;
+const LIMIT_TICKS = 2 ** 16;
+/** About a millisecond of running, and of stepping. */
+const SLICE_TICKS = { mmu: 2 ** 16, full: 2 ** 10 } as const;
+/** A follower of a slow run sees events this late. */
+const TAIL_MS = 500;
+
+/**
+ * Records a run. Yields ticks done and the limit; the result says how the run ended.
+ * @throws Trouble when the image does not load (nothing is written then) or the file cannot be written
+ */
+export function* record(options: RecordOptions): Work<Recorded> {
+  const { guest, image, out, detail, limits } = options;
+  const system = systemOf(options.system);
+  const memoryBytes = options.memoryBytes ?? system.memoryBytes;
+  const booted = system.boot({ image, name: guest, memoryBytes });
+  const recording = createRecording(
+    out,
+    {
+      system: system.id,
+      guest,
+      isa: system.isa,
+      vcpus: 1,
+      memoryBytes,
+      detail,
+      config: { ticks: String(limits.ticks), events: String(limits.events) },
+      images: [{ name: guest, sha256: createHash('sha256').update(image).digest('hex') }],
+    },
+    { thread: options.thread ?? false },
+  );
+  let closed = false;
+  try {
+    recording.lexicon(system.lexicon);
+    recording.symbols(booted.symbols);
+    const host = booted.start({ log: recording.log, intern: recording.intern, printed: options.printed });
+    if (detail === 'full') host.trace(recording.detail);
+    const ended = yield* run(host, recording, options);
+    closed = true;
+    const { events, bytes, chain } = recording.close();
+    return { how: ended.how, reason: ended.reason, ticks: host.owner.machine.ticks, events, bytes, chain };
+  } finally {
+    if (!closed) giveUp(recording, out);
+  }
+}
+
+/** What was recorded stays readable; a file without events is nothing. */
+function giveUp(recording: Recorder, out: string): void {
+  const { seq } = recording.log;
+  recording.abort();
+  if (seq === 0) rmSync(out, { force: true });
+}
+
+function* run(
+  host: Host,
+  recording: Recorder,
+  { detail, limits, checkpointTicks, signal }: RecordOptions,
+): Work<Ended> {
+  const { machine } = host.owner;
+  const spacing = checkpointTicks ?? CHECKPOINT_TICKS;
+  if (!(spacing >= 1 && Number.isSafeInteger(spacing))) throw new Trouble(`checkpoints every ${spacing} ticks`);
+  const slice = SLICE_TICKS[detail];
+  const checkpoint = (): void => recording.checkpoint({ seq: recording.log.seq, ...saveHost(host) });
+  checkpoint();
+  let nextCheckpoint = spacing;
+  let tailed = performance.now();
+  for (;;) {
+    const { ticks } = machine;
+    const until = Math.min(limits.ticks, nextCheckpoint, (Math.floor(ticks / slice) + 1) * slice);
+    const paused = host.run(asTicks(until));
+    if (typeof paused === 'object') return paused;
+    if (machine.ticks >= limits.ticks) return host.end({ how: 'limit', reason: `${limits.ticks} ticks` });
+    if ((paused === 'busy' || machine.ticks % LIMIT_TICKS === 0) && recording.log.seq >= limits.events)
+      return host.end({ how: 'limit', reason: `${limits.events} events` });
+    if (machine.ticks >= nextCheckpoint) {
+      checkpoint();
+      nextCheckpoint = (Math.floor(machine.ticks / spacing) + 1) * spacing;
+    }
+    if (performance.now() - tailed >= TAIL_MS) {
+      recording.tail();
+      tailed = performance.now();
+    }
+    yield { done: machine.ticks, total: limits.ticks };
+    if (signal?.aborted) return host.end({ how: 'stopped', reason: 'from outside' });
+  }
+}
