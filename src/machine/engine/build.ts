@@ -272,11 +272,27 @@ export function buildEngine(
   const all = [...OWN, ...handlers];
   const numbers = new Map(all.map((h, n) => [h.name, n]));
   assert(numbers.size === all.length, 'handler names are distinct');
-  const binary = moduleOf(
-    IMPORTS,
-    [...walkFunctions(format, layout), ...tlbFunctions(layout), find(), ...functions, run(all)],
-    layout.pages,
-  );
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(binary), { env: { memory, ...imports } });
-  return { exports: instance.exports as unknown as Exports, handlers: numbers, wasmBytes: binary.length };
+  const key = JSON.stringify(layout);
+  if (last?.handlers !== handlers || last.functions !== functions || last.format !== format || last.key !== key) {
+    const binary = moduleOf(
+      IMPORTS,
+      [...walkFunctions(format, layout), ...tlbFunctions(layout), find(), ...functions, run(all)],
+      layout.pages,
+    );
+    last = { handlers, functions, format, key, module: new WebAssembly.Module(binary), wasmBytes: binary.length };
+  }
+  const instance = new WebAssembly.Instance(last.module, { env: { memory, ...imports } });
+  return { exports: instance.exports as unknown as Exports, handlers: numbers, wasmBytes: last.wasmBytes };
 }
+
+/** The module made last: a second machine of the same size starts at once, with the first one's optimised code. */
+let last:
+  | {
+      readonly handlers: readonly Handler[];
+      readonly functions: readonly Func[];
+      readonly format: WalkFormat;
+      readonly key: string;
+      readonly module: WebAssembly.Module;
+      readonly wasmBytes: number;
+    }
+  | undefined;
