@@ -337,11 +337,17 @@ class BruteIndex implements Index {
   constructor(source: MemorySource) {
     this.source = source;
   }
+  private known: readonly Event[] | undefined;
+  private get events(): readonly Event[] {
+    return (this.known ??= [...this.source.events()]);
+  }
   private *tableEvents(space: Space, before: number): Generator<TableEvent> {
-    for (const e of this.source.events()) if (e.seq < before && isTableEvent(e) && e.space === space) yield e;
+    for (const e of this.events) if (e.seq < before && isTableEvent(e) && e.space === space) yield e;
   }
   lastSlotWrite(space: Space, at: Paddr, before: number): number {
-    return this.writes(space, at, before)[0] ?? -1;
+    return (
+      this.events.findLast(e => e.seq < before && isTableEvent(e) && e.space === space && covers(e, at))?.seq ?? -1
+    );
   }
   private writes(space: Space, at: Paddr, before: number): number[] {
     return [...this.tableEvents(space, before)]
@@ -397,12 +403,12 @@ class BruteIndex implements Index {
   }
   *frameChanges(frame: Frame, before: number): Work<Float64Array> {
     yield { done: 0, total: before };
-    const hits = [...this.source.events()].filter(
+    const hits = this.events.filter(
       e => e.seq < before && 'frame' in e && e.frame === frame && (FRAME_KINDS as readonly string[]).includes(e.kind),
     );
     return Float64Array.from(hits, e => e.seq);
   }
   lastFrameChange(kind: (typeof FRAME_KINDS)[number], frame: Frame, before: number): number {
-    return [...this.source.events()].findLast(e => e.seq < before && e.kind === kind && e.frame === frame)?.seq ?? -1;
+    return this.events.findLast(e => e.seq < before && e.kind === kind && e.frame === frame)?.seq ?? -1;
   }
 }

@@ -1,0 +1,38 @@
+/** Detail that was not recorded, from executing again. The live half implements it; where it is missing, a view says why. */
+import type { Vaddr } from '../base/brand.js';
+import type { Progress } from '../base/work.js';
+
+/** One entry of detail, as a re-run gives it: what happened after main-stream event `seq`, as its entry `sub` (from 1). */
+export interface Detail {
+  readonly seq: number;
+  readonly sub: number;
+  readonly ticks: number;
+  readonly vcpu: number;
+  /** The instruction. */
+  readonly pc: Vaddr;
+  readonly what:
+    | { readonly kind: 'step'; readonly registers: readonly (readonly [register: number, value: bigint])[] }
+    | {
+        readonly kind: 'store';
+        readonly at: Vaddr;
+        readonly physical: bigint;
+        readonly bytes: number;
+        readonly old: bigint;
+        readonly new: bigint;
+      }
+    | {
+        readonly kind: 'fill';
+        readonly at: Vaddr;
+        readonly frame: number;
+        readonly bytes: bigint;
+        readonly flags: number;
+      };
+}
+export interface RerunOptions {
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (p: Progress) => void;
+}
+export interface Rerun {
+  /** Detail after events from .. to-1. */
+  detail(from: number, to: number, options?: RerunOptions): AsyncIterable<Detail>;
+}
