@@ -16,6 +16,8 @@ export interface Trap {
    * step).
    */
   readonly kind: 'fault' | 'trap';
+  /** Bytes of the instruction that asked for it (int n, int3), which is checked; not there for what just happens. */
+  readonly software?: number;
 }
 
 export type Exit =
@@ -31,6 +33,10 @@ export type Exit =
   | { readonly kind: 'halt' }
   /** An instruction the host must do: syscall, in, out, vmcall ... pc is at it; `name` is its mnemonic. */
   | { readonly kind: 'call'; readonly name: string; readonly length: number }
+  /** The guest would take an interrupt now; only for a host that said it wants to know. */
+  | { readonly kind: 'window' }
+  /** The processor shut down: no way to deliver a double fault. */
+  | { readonly kind: 'shutdown' }
   /** We do not emulate this. `what` names the instruction and says what is missing. */
   | { readonly kind: 'unimplemented'; readonly what: string }
   /** An access to a physical address where there is no memory. */

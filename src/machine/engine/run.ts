@@ -34,6 +34,10 @@ export interface Processor {
   execute(number: number): 'retired' | 'again' | Exit;
   /** The fault in the control words, as an exit; pc is at the instruction. */
   fault(kind: number, access: number, detail: bigint): Exit;
+  /** Before the run goes on: an exit that comes first, 'slowly' for one instruction and a look behind it, or nothing. */
+  before?(): Exit | 'slowly' | undefined;
+  /** Behind instructions that retired: a trap that follows them. With `slowly`, behind exactly one. */
+  after?(): Exit | undefined;
 }
 
 const CHUNK_MAX = 2 ** 30;
@@ -93,7 +97,11 @@ export class Machine {
   run(until: Ticks): Exit {
     this.again = 0;
     while (this.clock < until) {
-      const exit = this.piece(Math.min(until - this.clock, CHUNK_MAX)); // a stretch of generated code
+      const pace = this.processor.before?.(); //                           somebody single-steps, or has breakpoints
+      if (typeof pace === 'object') return pace;
+      const { clock } = this;
+      const budget = pace === 'slowly' ? 1 : Math.min(until - clock, CHUNK_MAX);
+      const exit = this.piece(budget) ?? (this.clock > clock ? this.processor.after?.() : undefined);
       if (exit) return exit; //                                            trap, halt, refusal: the caller's business
     }
     return { kind: 'limit' };
@@ -166,7 +174,7 @@ export class Machine {
       this.clock++;
       return undefined;
     }
-    if (done.kind === 'halt') this.clock++;
+    if (done.kind === 'halt' || (done.kind === 'trap' && done.trap.kind === 'trap')) this.clock++;
     return done;
   }
 

@@ -11,6 +11,8 @@ export const VECTOR = {
   invalidOpcode: 6,
   noDevice: 7,
   doubleFault: 8,
+  task: 10,
+  notPresent: 11,
   stack: 12,
   protection: 13,
   page: 14,

@@ -22,13 +22,13 @@
  *    registers, then flags. Helper functions: put them in the family's `functions` and `call` them.
  *    A locked form is the same form: there is one processor, so every instruction is atomic. The decoder refuses bad locks.
  *    Implicit registers: x.register(REG.rax!, 8) is the address, x.readRegister and x.writeRegister the values.
- *    An instruction whose meaning depends on a prefix says so with `variant(insn)`: it is appended to op in the name.
+ *    Where the meaning depends on a prefix, the op in the name has a variant behind it (semantics-string.ts).
  *    An interruptible instruction does a bounded part of its work, writes rcx, rsi, rdi, and ends with `outAgain` (goes
  *    on after the run loop had a look; counts nothing) or with `next` when done.
  *
  * 2. `SystemOp`: TypeScript, for what is rare. Called between runs with a Cpu (cpu.ts); throw `new GuestFault(...)` for an
- *    exception (nothing may be changed yet), return an Exit to leave the run loop, nothing when it retired. pc is already
- *    behind the instruction; set it to jump. Its memory accesses (cpu.load, cpu.store) are checked as the guest's own.
+ *    exception (nothing may be changed yet), return an Exit to leave the run loop, nothing when it retired. pc stays at
+ *    the instruction; cpu.next is where execution goes on, to be set by one that jumps. Its memory accesses (cpu.load, cpu.store) are checked as the guest's own.
  *
  * A family is one file that exports a Family; families.ts lists them all.
  */
@@ -169,5 +169,13 @@ export class GuestFault {
   constructor(vector: number, code?: number) {
     this.vector = vector;
     this.code = code;
+  }
+}
+
+/** Any other exit that a SystemOp raises from somewhere inside: a fault of a memory access, a refusal. */
+export class GuestExit {
+  readonly exit: Exit;
+  constructor(exit: Exit) {
+    this.exit = exit;
   }
 }

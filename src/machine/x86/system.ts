@@ -1,51 +1,42 @@
-/** The rare instructions, in TypeScript: see semantics.ts, 2. For now only what the first programs need. */
-import { REG } from '../../isa/x86_64.js';
-import type { Exit } from '../engine/exits.js';
-import type { Cpu } from './cpu.js';
-import { type Family, GuestFault } from './semantics.js';
+/** The rare instructions, in TypeScript (see semantics.ts, 2): where each is, and those that only fault. */
+import { CPUID_FAMILY } from './cpuid.js';
+import { VECTOR } from './fault.js';
+import { MSR } from './msr.js';
+import { PORTS } from './ports.js';
+import { SEGMENT } from './segments.js';
+import { type Family, GuestFault, type SystemOp } from './semantics.js';
+import { CONTROL_FAMILY, invalid } from './system-control.js';
+import { TRANSFER } from './system-transfer.js';
+import { VECTOR_FAMILY } from './vector.js';
 
-const GP = 13;
-const UD = 6;
-
-const privileged = (cpu: Cpu): void => {
-  if (cpu.cpl !== 0) throw new GuestFault(GP, 0);
-};
-/** Left to the host: pc stays at the instruction. */
-const leaveToHost = (name: string) => ({
-  op: name,
-  run: (cpu: Cpu, insn: { length: number }): Exit => {
-    cpu.set(REG.rip!, cpu.get(REG.rip!) - BigInt(insn.length));
-    return { kind: 'call', name, length: insn.length };
+const raises = (op: string, fault: () => GuestFault): SystemOp => ({
+  op,
+  run: () => {
+    throw fault();
   },
 });
+const undefinedOpcode = (): GuestFault => new GuestFault(VECTOR.invalidOpcode);
+
+/** Invalid opcodes here: cpuid does not have their feature, or they need a mode that there is not. */
+const ABSENT = `
+  ud0 ud1 ud2 rsm sysenter sysexit monitor mwait vmcall vmmcall clac stac rdpkru wrpkru xgetbv xsetbv
+  xsave xrstor xsaveopt xsavec xsaves xrstors rdfsbase rdgsbase wrfsbase wrgsbase rdpid rdrand rdseed
+  clwb clflushopt`
+  .trim()
+  .split(/\s+/);
+
+const FAULTING: Family = {
+  system: [
+    raises('(bad)', undefinedOpcode),
+    raises('(too long)', invalid),
+    ...ABSENT.map(op => raises(op, undefinedOpcode)),
+    // No performance counter exists (SDM 2B, RDPMC).
+    raises('rdpmc', invalid),
+  ],
+};
 
 export const SYSTEM: Family = {
-  system: [
-    {
-      op: '(bad)',
-      run: () => {
-        throw new GuestFault(UD);
-      },
-    },
-    {
-      op: '(too long)',
-      run: () => {
-        throw new GuestFault(GP, 0);
-      },
-    },
-    {
-      op: 'ud2',
-      run: () => {
-        throw new GuestFault(UD);
-      },
-    },
-    {
-      op: 'hlt',
-      run: cpu => {
-        privileged(cpu);
-        return { kind: 'halt' };
-      },
-    },
-    leaveToHost('syscall'),
-  ],
+  system: [FAULTING, CONTROL_FAMILY, SEGMENT, MSR, CPUID_FAMILY, PORTS, TRANSFER, VECTOR_FAMILY].flatMap(
+    family => family.system ?? [],
+  ),
 };
