@@ -1,4 +1,6 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 // @ts-expect-error plain JavaScript, no types
@@ -10,7 +12,7 @@ import { fuzz } from '../../tools/cpu/fuzz.mjs';
 // @ts-expect-error plain JavaScript, no types
 import { makeCase } from '../../tools/cpu/generate.mjs';
 // @ts-expect-error plain JavaScript, no types
-import { build, processorName, runNative } from '../../tools/cpu/native.mjs';
+import { build, processorName, runNative, traceNative } from '../../tools/cpu/native.mjs';
 // @ts-expect-error plain JavaScript, no types
 import { createNativeRunner, differences } from '../../tools/cpu/replay.mjs';
 // @ts-expect-error plain JavaScript, no types
@@ -121,11 +123,69 @@ describe.skipIf(here)(`fuzzing against the processor${here ? ` (skipped: ${here}
     const forms = FORMS.filter((f: { op: string }) => f.op === 'and' || f.op === 'div');
     const refuses = (cases: { form: string }[]) =>
       native.runAll(cases).map((result: { rflags: bigint; fault?: unknown }, i: number) => {
-        if (cases[i]!.form.includes(' div ')) return 'no division yet';
+        if (cases[i]!.form.includes(' div ')) return { ...result, refused: 'no division yet' };
         return result.fault ? result : { ...result, rflags: result.rflags ^ 0x10n };
       });
     const { failures, refused } = fuzz({ runAll: refuses }, { ...once, forms });
     expect(failures).toEqual([]);
     expect(new Set(refused.values())).toEqual(new Set(['no division yet']));
+  });
+});
+
+describe.skipIf(here)(`the optional x87 and SSE state${here ? ` (skipped: ${here})` : ''}`, () => {
+  it('goes in and comes back: paddd and fld1 change what they should and nothing else', () => {
+    const plain = makeCase(FORMS[0], 1, 0).case;
+    const fx = Uint8Array.from({ length: 416 }, (_, i) => (i < 160 ? 0 : i & 0xff));
+    fx.set([0x7f, 0x03], 0); // control word
+    fx.set([0x80, 0x1f], 24); // mxcsr
+    const run = (...code: number[]) => runNative([{ ...plain, code: Uint8Array.from(code), fx }])[0];
+
+    const paddd = run(0x66, 0x0f, 0xfe, 0xc1); // paddd xmm0, xmm1
+    expect(paddd.fault).toBeUndefined();
+    const words = (image: Uint8Array, n: number) =>
+      Array.from(new Uint32Array(image.slice(160 + n * 16, 176 + n * 16).buffer));
+    const sum = words(fx, 0).map((a, i) => (a + words(fx, 1)[i]!) >>> 0);
+    expect(words(paddd.fx, 0)).toEqual(sum);
+    expect(paddd.fx.slice(176)).toEqual(fx.slice(176));
+
+    const fld1 = run(0xd9, 0xe8);
+    expect(fld1.fault).toBeUndefined();
+    expect((fld1.fx[3] >> 3) & 7).toBe(7); // the stack's top, in the status word
+    expect(Array.from(fld1.fx.slice(32, 42))).toEqual([0, 0, 0, 0, 0, 0, 0, 0x80, 0xff, 0x3f]);
+    expect(fld1.fx.slice(160)).toEqual(fx.slice(160));
+  });
+});
+
+describe.skipIf(here)(`tracing a program on the processor${here ? ` (skipped: ${here})` : ''}`, () => {
+  it('prints each instruction once, repeated ones too, and why it ended', () => {
+    const out = mkdtempSync(join(tmpdir(), 'rewalk-trace-'));
+    try {
+      const program = join(out, 'program');
+      const source = [
+        '.globl _start',
+        '_start: mov $3, %ecx',
+        'lea buffer(%rip), %rdi',
+        'rep stosb',
+        'loop: dec %eax',
+        'cmp $-2, %eax',
+        'jne loop',
+        'ud2',
+        '.bss',
+        'buffer: .skip 16',
+      ];
+      const flags = ['-nostdlib', '-static', '-no-pie', '-Wl,--build-id=none', '-x', 'assembler', '-', '-o', program];
+      const made = spawnSync('gcc', flags, { input: `${source.join('\n')}\n`, encoding: 'utf8' });
+      expect(made.stderr).not.toContain('rror');
+      const lines: string[] = traceNative(program, 100).trimEnd().split('\n');
+      expect(lines[0]).toMatch(/^[0-9a-f]+ rax=0 rcx=0 .* rflags=202$/);
+      // mov, lea, rep stosb, then twice dec, cmp, jne; ud2 raises signal 4.
+      expect(lines.length).toBe(1 + 3 + 6 + 1);
+      expect(lines[3]).toMatch(/ rcx=0 rdi=[0-9a-f]+$/);
+      expect(lines[4]).toMatch(/ rax=ffffffff rflags=296$/);
+      expect(lines.at(-1)).toBe('end signal 4');
+      expect(traceNative(program, 2).trimEnd().split('\n').slice(0, 3)).toEqual(lines.slice(0, 3));
+    } finally {
+      rmSync(out, { recursive: true });
+    }
   });
 });

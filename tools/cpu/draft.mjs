@@ -18,7 +18,10 @@ import {
 
 /** @typedef {import('./forms.mjs').Form} Form */
 /** @typedef {import('./layout.mjs').Patch} Patch */
-/** @typedef {{ base: number, index: number, scale: number, disp: bigint, dispBytes: 0 | 1 | 4 }} Address base 16 is rip; -1 none */
+/**
+ * A memory operand; base 16 is rip, -1 is none.
+ * @typedef {{ base: number, index: number, scale: number, disp: bigint, dispBytes: 0 | 1 | 4 }} Address
+ */
 
 export const RAX = 0;
 export const RCX = 1;
@@ -30,12 +33,14 @@ export const RSI = 6;
 export const RDI = 7;
 
 const M64 = (1n << 64n) - 1n;
+// biome-ignore format: a list
 /** Values at the edges of what an operation distinguishes; cut to the operand's size. */
 const INTERESTING = [
   0n, 0n, 1n, 2n, 3n, 7n, 8n, M64, M64 - 1n, 0x7fn, 0x80n, 0x81n, 0xffn, 0x100n, 0x7fffn, 0x8000n, 0xffffn, 0x1_0000n,
   0x7fff_ffffn, 0x8000_0000n, 0xffff_ffffn, 0x1_0000_0000n, 0x7fff_ffff_ffff_ffffn, 0x8000_0000_0000_0000n,
-  0x8000_0000_0000_0001n, 0x5555_5555_5555_5555n, 0xaaaa_aaaa_aaaa_aaaan, 0x8080_8080_8080_8080n, 0x0f0f_0f0f_0f0f_0f0fn,
-]; // biome-ignore format: a list
+  0x8000_0000_0000_0001n, 0x5555_5555_5555_5555n, 0xaaaa_aaaa_aaaa_aaaan, 0x8080_8080_8080_8080n,
+  0x0f0f_0f0f_0f0f_0f0fn,
+];
 const NON_CANONICAL = [
   0x8000_0000_0000n,
   0x8000_0000_1000n,
@@ -68,6 +73,7 @@ export class Draft {
     let flags = this.random.u32() & STATUS_FLAGS;
     if (this.random.chance(form.family === 'string' ? 35 : 10)) flags |= FLAG.DF;
     this.rflags = BASE_FLAGS | BigInt(flags);
+    /** @type {0 | 1} */
     this.mode = form.options.land ? LAND : STEP;
     this.rip = START;
     /** Byte registers 4-7 are ah to bh, and no REX byte may be there. */
@@ -114,7 +120,10 @@ export class Draft {
     return BigInt.asUintN(bytes * 8, v);
   }
 
-  /** Sets bytes of memory; those outside mapped pages are dropped. @param {number} addr @param {ArrayLike<number>} bytes */
+  /**
+   * Sets bytes of memory; those outside mapped pages are dropped.
+   * @param {number} addr @param {ArrayLike<number>} bytes
+   */
   patch(addr, bytes) {
     for (let at = 0; at < bytes.length; ) {
       let end = at;
@@ -131,7 +140,10 @@ export class Draft {
       Array.from({ length: bytes }, (_, i) => Number((value >> BigInt(i * 8)) & 0xffn)),
     );
   }
-  /** @param {bigint} addr @param {number} bytes @returns {bigint} what memory holds there now; 0 where nothing is mapped */
+  /**
+   * @param {bigint} addr @param {number} bytes
+   * @returns {bigint} what memory holds there now; 0 where nothing is mapped
+   */
   read(addr, bytes) {
     let value = 0n;
     for (let i = bytes - 1; i >= 0; i--) value = (value << 8n) | BigInt(this.readByte(Number(addr) + i));
@@ -144,7 +156,10 @@ export class Draft {
     return patch?.bytes[addr - patch.addr] ?? backgroundByte(addr);
   }
 
-  /** A linear address for an access of so many bytes: mostly good, sometimes at every kind of edge. @param {number} bytes @returns {bigint} */
+  /**
+   * A linear address for an access of so many bytes: mostly good, sometimes at every kind of edge.
+   * @param {number} bytes @returns {bigint}
+   */
   target(bytes) {
     const r = this.random;
     const good = () => r.pick([DATA, DATA + 0x7c0, DATA + 0x1300, LAST, LAST + 0x900]) + r.below(64);
@@ -160,7 +175,10 @@ export class Draft {
     if (dice < 97) return BigInt(r.pick([DATA, LAST]) - inside); // not mapped, then mapped
     return r.pick(NON_CANONICAL);
   }
-  /** rsp (or rbp) for a push or pop of so many bytes. @param {'push' | 'pop'} how @param {number} bytes @returns {bigint} */
+  /**
+   * rsp (or rbp) for a push or pop of so many bytes.
+   * @param {'push' | 'pop'} how @param {number} bytes @returns {bigint}
+   */
   stack(how, bytes) {
     const r = this.random;
     this.safe = true;

@@ -1,6 +1,7 @@
 /**
- * Bytes of an instruction from a draft:  [segment] [67] [66] [F2 F3] [F0]  [REX]  opcode  [modrm [sib] [disp]]  [immediate]
- * (SDM volume 2, chapter 2). A rip-relative displacement counts from the end of the instruction, so its length comes first.
+ * Bytes of an instruction from a draft:  [segment] [67] [66] [F2 F3] [F0]  [REX]  opcode  [modrm [sib] [disp]]
+ * [immediate] (SDM volume 2, chapter 2). A rip-relative displacement counts from the end of the instruction, so its
+ * length comes first.
  */
 
 /** @typedef {import('./draft.mjs').Draft} Draft */
@@ -55,7 +56,10 @@ function needsRexForByte(d) {
   );
 }
 
-/** @param {number[]} out @param {number} reg @param {Address} a @param {number} rip @param {number} after bytes behind */
+/**
+ * @param {number[]} out @param {number} reg @param {Address} a @param {number} rip
+ * @param {number} after bytes behind
+ */
 function pushAddress(out, reg, a, rip, after) {
   const modrm = (/** @type {number} */ mod, /** @type {number} */ rm) => out.push((mod << 6) | (reg << 3) | rm);
   if (a.base === 16) {

@@ -6,7 +6,7 @@ import { backgroundRegisters, caseSeed, DATA, START } from './layout.mjs';
 
 /** @typedef {import('./layout.mjs').Case} Case */
 /** @typedef {import('./layout.mjs').Result} Result */
-/** @typedef {import('./undefined.mjs').Undefined} Undefined */
+/** @typedef {import('./undefined.mjs').Unspecified} Unspecified */
 /**
  * @typedef {object} Fixture
  * @property {string} form
@@ -31,7 +31,8 @@ const UNDEFINED = 8;
 
 /**
  * @param {string} family @param {number} seed
- * @param {readonly { form: string, n: number, case: Case, expected: Result, undef: Undefined }[]} list in order of forms and numbers
+ * @param {readonly { form: string, n: number, case: Case, expected: Result, undef: Unspecified }[]} list
+ *   in order of forms and numbers
  * @returns {Uint8Array} the file
  */
 export function writeFixtures(family, seed, list) {
@@ -142,7 +143,10 @@ export function* iterate(file) {
   if (unread.length) throw new Error(`${file}: more in ${unread.join(', ')} than the cases need`);
 }
 
-/** Registers that differ: a byte `log2(bytes) << 4 | register`, and as many low bytes. @param {Writer} w @param {string} name @param {BigUint64Array} before @param {BigUint64Array} after */
+/**
+ * Registers that differ: a byte `log2(bytes) << 4 | register`, and as many low bytes.
+ * @param {Writer} w @param {string} name @param {BigUint64Array} before @param {BigUint64Array} after
+ */
 function writeRegisters(w, name, before, after) {
   /** @type {[number, number, bigint][]} */
   const changed = [];

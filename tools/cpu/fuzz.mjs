@@ -1,4 +1,4 @@
-// Fresh cases on this machine's processor and on an adapter, until the time is up; each failure is made small and printed.
+// Fresh cases on this machine's processor and on an adapter, until the time is up; failures are made small and printed.
 //   node tools/cpu/fuzz.mjs --adapter FILE [--seed N] [--minutes M] [--form TEXT]
 // FILE exports createRunner(): Runner (replay.mjs), or a promise of one. Exit code 1 if there were failures.
 import { pathToFileURL } from 'node:url';
@@ -15,8 +15,13 @@ import { undefinedBy } from './undefined.mjs';
 /** @typedef {import('./forms.mjs').Form} Form */
 /** @typedef {import('./generate.mjs').Made} Made */
 /** @typedef {import('./replay.mjs').Runner} Runner */
-/** @typedef {{ form: string, seed: number, n: number, case: Case, reasons: string[] }} Failure the smallest case found */
-/** @typedef {{ cases: number, failures: Failure[], refused: Map<string, string> }} Report refused: forms not implemented, and why */
+/**
+ * @typedef {{ form: string, seed: number, n: number, case: Case, reasons: string[] }} Failure the smallest case found
+ */
+/**
+ * @typedef {{ cases: number, failures: Failure[], refused: Map<string, string>, known: Map<string, number> }} Report
+ *   refused: forms not implemented, and why; known: cases for each reason of the runner's `known`
+ */
 
 /**
  * @param {Runner} runner under test
@@ -30,7 +35,7 @@ import { undefinedBy } from './undefined.mjs';
  */
 export function fuzz(runner, { seed, forms = FORMS, each, more, onFailure }) {
   /** @type {Report} */
-  const report = { cases: 0, failures: [], refused: new Map() };
+  const report = { cases: 0, failures: [], refused: new Map(), known: new Map() };
   const failed = new Set();
   for (let round = 0; more(round); round++) {
     const left = forms.filter(f => !failed.has(f.id) && !report.refused.has(f.id));
@@ -43,6 +48,7 @@ export function fuzz(runner, { seed, forms = FORMS, each, more, onFailure }) {
     report.cases += made.length;
     for (const [i, m] of made.entries()) {
       const outcome = all[i];
+      if (outcome?.known) report.known.set(outcome.known, (report.known.get(outcome.known) ?? 0) + 1);
       if (outcome?.refused !== undefined) report.refused.set(m.form.id, outcome.refused);
       if (!outcome?.reasons.length || failed.has(m.form.id)) continue;
       failed.add(m.form.id);
@@ -66,17 +72,22 @@ export function fuzz(runner, { seed, forms = FORMS, each, more, onFailure }) {
 /** What went wrong first, without values: shrinking must not slip to another failure. @param {string[]} reasons */
 const kindOf = reasons => reasons[0]?.split(/ at |:/)[0];
 
-/** @param {Runner} runner @param {Case[]} cases @param {Made[]} made what each case came from @returns {{ reasons: string[], refused?: string }[]} */
+/**
+ * @param {Runner} runner @param {Case[]} cases @param {Made[]} made what each case came from
+ * @returns {{ reasons: string[], refused?: string, known?: string }[]}
+ */
 function compare(runner, cases, made) {
   const native = tryNative(cases);
   const actual = runner.runAll ? runner.runAll(cases) : cases.map(c => runner.run(c));
   return cases.map((c, i) => {
     const expected = native[i];
     const got = actual[i];
-    if (typeof got === 'string') return { reasons: [], refused: got };
+    if (got?.refused !== undefined) return { reasons: [], refused: got.refused };
     if (typeof expected !== 'object' || !got) return { reasons: [] }; // a shrunk case the processor cannot tell about
     const m = /** @type {Made} */ (made[i]);
-    return { reasons: differences(c, expected, got, undefinedBy(m.form, c, expected, m)) };
+    const reasons = differences(c, expected, got, undefinedBy(m.form, c, expected, m));
+    const known = reasons.length ? runner.known?.(m.form.id, expected, got) : undefined;
+    return known ? { reasons: [], known } : { reasons };
   });
 }
 
@@ -108,7 +119,7 @@ async function main() {
   }
   const { createRunner } = await import(pathToFileURL(values.adapter ?? '').href);
   const end = Date.now() + minutes * 60_000;
-  const { cases, failures, refused } = fuzz(await createRunner(), {
+  const { cases, failures, refused, known } = fuzz(await createRunner(), {
     seed,
     forms,
     each: 8,
@@ -116,6 +127,7 @@ async function main() {
     onFailure: f =>
       process.stdout.write(`seed ${f.seed}, case ${f.n}\n${describe(f.case)}\n  ${f.reasons.join('\n  ')}\n\n`),
   });
+  for (const [reason, count] of known) process.stdout.write(`known, ${count} cases: ${reason}\n`);
   for (const [form, reason] of refused) process.stdout.write(`not implemented: ${form}: ${reason}\n`);
   process.stdout.write(
     `seed ${seed}: ${cases} cases, ${failures.length} forms fail, ${refused.size} are not implemented\n`,

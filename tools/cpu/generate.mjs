@@ -7,11 +7,17 @@ import { SETUPS } from './setups.mjs';
 /** @typedef {import('./forms.mjs').Form} Form */
 /** @typedef {import('./layout.mjs').Case} Case */
 /** @typedef {import('./draft.mjs').Address} Address */
-/** A case and what the generator knows about it. @typedef {{ case: Case, form: Form, seed: number, g: number, rm: number }} Made */
+/**
+ * A case and what the generator knows about it.
+ * @typedef {{ case: Case, form: Form, seed: number, g: number, rm: number }} Made
+ */
 
 const INDEXES = [0n, 1n, 2n, 3n, 8n, 0x10n, 0x1000n, -1n, -2n, -8n, -0x100n];
 const DISPLACEMENTS = [0n, 1n, 4n, 8n, 0x80n, 0x100n, 0x1234n, 0x7fff_ffffn, -0x8000_0000n, -0x81n, -0x1000n];
-/** Operand bytes by the letter behind E, G, Z, M, O, I; v and the rest are the operand size. @type {Record<string, number>} */
+/**
+ * Operand bytes by the letter behind E, G, Z, M, O, I; v and the rest are the operand size.
+ * @type {Record<string, number>}
+ */
 const WIDTH = { b: 1, w: 2, d: 4, q: 8, 8: 8, 16: 16 };
 
 /** @param {Form} form @param {number} seed of the whole run @param {number} n @returns {Made} */
@@ -28,6 +34,7 @@ export function makeCase(form, seed, n) {
     d.rip = CODE + PAGE - code.length; // the next instruction would be on a page that is not there
     code = encode(d, immediate);
   }
+  /** @type {Case} */
   const made = {
     form: form.id,
     code,
@@ -73,7 +80,10 @@ function chooseOperands(d) {
   }
 }
 
-/** Any register; it gets an edge value unless another operand needs it as it is. @param {Draft} d @param {number} bytes @returns {number} as in modrm */
+/**
+ * Any register; it gets an edge value unless another operand needs it as it is.
+ * @param {Draft} d @param {number} bytes @returns {number} as in modrm
+ */
 function chooseRegister(d, bytes) {
   const n = d.random.below(d.noRex ? 8 : 16);
   const high = bytes === 1 && d.noRex && n >= 4;
@@ -88,7 +98,10 @@ function setRegister(d, reg, bytes, high) {
   else d.setLow(reg, d.value(bytes), bytes);
 }
 
-/** How far a bit offset in a register moves a memory operand (SDM volume 2, BT; 3.1.1.9). @param {Draft} d @returns {bigint} bytes */
+/**
+ * How far a bit offset in a register moves a memory operand (SDM volume 2, BT; 3.1.1.9).
+ * @param {Draft} d @returns {bigint} bytes
+ */
 function bitOffsetBytes(d) {
   if (!d.form.options.bitOffset) return 0n;
   const bits = d.form.size * 8;

@@ -14,9 +14,9 @@
  *   0x4001_4000  LAST   page, read and write
  *   0x4001_5000         not mapped
  *
- * No data page may be executed. A data byte at address a holds background(a) unless the case patches it, so that a read
- * from a wrong address shows. A general register holds a number drawn from the case's seed unless the case overrides it;
- * this is what keeps the fixtures small.
+ * No data page may be executed. A data byte at address a holds background(a) unless the case patches it, so that a
+ * read from a wrong address shows. A general register holds a number drawn from the case's seed unless the case
+ * overrides it; this is what keeps the fixtures small.
  *
  * Ring 3, 64-bit mode, IOPL 0, no alignment checks. Segments as Linux has them: cs 33, ss 2b, the others null.
  */
@@ -49,8 +49,8 @@ export const BASE_FLAGS = 0x202n;
 
 /**
  * How the runner stops after the instruction. `step`: the trap flag. `land`: it runs on into an int3, for instructions
- * that show the trap flag (pushf), would clear it (popf), or trap in each round (rep). An emulator need not care: in both
- * the result is the state after one whole instruction.
+ * that show the trap flag (pushf), would clear it (popf), or trap in each round (rep). An emulator need not care: in
+ * both the result is the state after one whole instruction.
  */
 export const STEP = 0;
 export const LAND = 1;

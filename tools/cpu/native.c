@@ -4,14 +4,15 @@
  *   native run  < cases > results      batches of cases in, batches of results out (native.h)
  *   native trace FILE STEPS            single-steps a program and prints its registers (trace.c)
  *
- * The idea: a signal frame holds all registers, and returning from the handler loads them. So a child process stops once,
- * and from then on lives in its handler: it writes the state that the signal brought as the result of the last case,
- * writes the next case into the same frame, and returns into the instruction. It comes back by a fault of the instruction,
- * by the trap flag (STEP) or by the int3 behind the instruction (LAND). No trampoline, any rsp, one signal a case.
+ * The idea: a signal frame holds all registers, and returning from the handler loads them. So a child process stops
+ * once, and from then on lives in its handler: it writes the state that the signal brought as the result of the last
+ * case, writes the next case into the same frame, and returns into the instruction. It comes back by a fault of the
+ * instruction, by the trap flag (STEP) or by the int3 behind the instruction (LAND). No trampoline, any rsp, one
+ * signal a case.
  *
  * Code and data pages are mapped twice, once as the case sees them and once for us to write. The child has no thread
  * pointer while it works (fs belongs to the case), so it is linked statically, without stack protector, and the handler
- * calls only memcpy and memset.
+ * calls only memcpy and memset. It is position-independent, so that it lies far from the cases' addresses.
  */
 #define _GNU_SOURCE
 #include "native.h"
@@ -125,7 +126,8 @@ static void load(const struct test_case *c, ucontext_t *uc) {
   for (uint32_t i = 0; i < c->code_len; i++)
     if (c->rip - CODE + i < PAGE) code_alias[c->rip - CODE + i] = c->code[i];
   memcpy(data_alias, background, DATA_BYTES);
-  for (int i = 0; i < c->patches; i++) memcpy(data_alias + (c->patch[i].addr - DATA), c->patch[i].bytes, c->patch[i].len);
+  for (const struct patch *p = c->patch; p < c->patch + c->patches; p++)
+    memcpy(data_alias + (p->addr - DATA), p->bytes, p->len);
   memcpy(before, data_alias, DATA_BYTES);
 
   /* The frame holds an xsave area; its header says which parts are meant. x87 and SSE always are. */

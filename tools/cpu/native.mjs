@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const SOURCES = ['native.h', 'native.c', 'trace.c'].map(name => join(here, name));
-const FLAGS = ['-O2', '-Wall', '-Wextra', '-static', '-fno-stack-protector', '-fcf-protection=none'];
+const FLAGS = ['-O2', '-Wall', '-Wextra', '-static-pie', '-fno-stack-protector', '-fcf-protection=none'];
 
 const MAGIC = 0x3155_5043;
 const HEADER_BYTES = 16;
@@ -50,7 +50,8 @@ export function build() {
 export function processorName() {
   const info = existsSync('/proc/cpuinfo') ? readFileSync('/proc/cpuinfo', 'utf8') : '';
   const of = (/** @type {string} */ key) => new RegExp(`^${key}\\s*: (.*)$`, 'm').exec(info)?.[1];
-  return `${cpus()[0]?.model ?? 'unknown'} (${of('vendor_id')} family ${of('cpu family')} model ${of('model')} stepping ${of('stepping')})`;
+  const parts = `${of('vendor_id')} family ${of('cpu family')} model ${of('model')} stepping ${of('stepping')}`;
+  return `${cpus()[0]?.model ?? 'unknown'} (${parts})`;
 }
 
 /**
@@ -66,7 +67,10 @@ export function runNative(cases) {
   });
 }
 
-/** The same, with the reason in place of a result that there is none of. @param {readonly Case[]} cases @returns {(Result | string)[]} */
+/**
+ * The same, with the reason in place of a result that there is none of.
+ * @param {readonly Case[]} cases @returns {(Result | string)[]}
+ */
 export function tryNative(cases) {
   const built = build();
   if ('reason' in built) throw new Error(built.reason);

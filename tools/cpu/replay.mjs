@@ -4,22 +4,34 @@ import { tryNative } from './native.mjs';
 
 /** @typedef {import('./layout.mjs').Case} Case */
 /** @typedef {import('./layout.mjs').Result} Result */
-/** @typedef {import('./undefined.mjs').Undefined} Undefined */
+/** @typedef {import('./undefined.mjs').Unspecified} Unspecified */
 /**
- * What an adapter's `createRunner` returns. A string says that the instruction is not implemented, and why: such cases are
- * counted, not failed. `runAll`, if there, is used in place of one `run` a case.
- * @typedef {{ run(c: Case): Result | string, runAll?(cases: readonly Case[]): (Result | string)[] }} Runner
+ * What an adapter's `createRunner` returns. A result with `refused` says that the instruction is not implemented, and
+ * why: such forms are listed, not failed. `runAll`, if there, is used in place of one `run` a case.
+ * `known`, if there, says why a difference is as it should be; undefined means that it is a failure.
+ * @typedef {object} Runner
+ * @property {(c: Case) => Answer} run
+ * @property {((cases: readonly Case[]) => Answer[])=} runAll
+ * @property {((form: string, native: Result, ours: Result) => string | undefined)=} known
+ * @typedef {Result & { refused?: string }} Answer
  */
 
 const NAMES = 'rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15'.split(' ');
 
-/** @returns {Runner} the host's processor, for testing the tools themselves */
+/** @returns {Runner & { runAll(cases: readonly Case[]): Answer[] }} the host's processor, for testing the tools themselves */
 export function createNativeRunner() {
-  return { runAll: tryNative, run: c => /** @type {Result | string} */ (tryNative([c])[0]) };
+  const runAll = (/** @type {readonly Case[]} */ cases) =>
+    tryNative(cases).map(answer => (typeof answer === 'string' ? refusal(answer) : answer));
+  return { runAll, run: c => /** @type {Answer} */ (runAll([c])[0]) };
+}
+
+/** @param {string} refused why there is no result @returns {Answer} */
+function refusal(refused) {
+  return { refused, gpr: new BigUint64Array(16), rip: 0n, rflags: 0n, writes: [] };
 }
 
 /**
- * @param {Case} c @param {Result} expected @param {Result} actual @param {Undefined} [undef] what may differ
+ * @param {Case} c @param {Result} expected @param {Result} actual @param {Unspecified} [undef] what may differ
  * @returns {string[]} one line a difference: `rax: expected 1, got 2`; empty if there is none
  */
 export function differences(c, expected, actual, undef = { flags: 0, regs: 0 }) {

@@ -1,6 +1,6 @@
 /**
- * Implicit operands: what an instruction uses that its operands do not say. `before` runs before the operands are chosen
- * and pins registers; `after` runs when memory operand and registers are known, and may still set values.
+ * Implicit operands: what an instruction uses that its operands do not say. `before` runs before the operands are
+ * chosen and pins registers; `after` runs when memory operand and registers are known, and may still set values.
  */
 import { mapped, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP } from './draft.mjs';
 import { CODE, CS, DATA, FLAG, FS_BASE, GS_BASE, LAST, PAGE, RO, SS } from './layout.mjs';
@@ -15,12 +15,15 @@ const TF_AND_AC = 0x4_0100n;
 
 /** @param {Draft} d @param {number} bytes */
 const pinStack = (d, bytes) => d.pin(RSP, d.stack('push', bytes));
-/** The value an instruction's r/m operand has, if it is known. @param {Draft} d @param {number} bytes */
+/** Gives an r/m operand its value. @param {Draft} d @param {bigint} value @param {number} bytes */
 function setOperand(d, value, bytes) {
   if (d.linear !== undefined) d.patchValue(d.linear, value, bytes);
   else if (d.rm !== RSP) d.pin(d.rm, value);
 }
-/** Sets a value on the stack, first thing to be popped at `index`. @param {Draft} d @param {number} index @param {bigint} value @param {number} bytes */
+/**
+ * Sets a value on the stack, first thing to be popped at `index`.
+ * @param {Draft} d @param {number} index @param {bigint} value @param {number} bytes
+ */
 const onStack = (d, index, value, bytes) => d.patchValue((d.gpr[RSP] ?? 0n) + BigInt(index * bytes), value, bytes);
 /** A place in the code page away from the instruction. @param {Draft} d */
 const landing = d => BigInt(CODE + 0x100 + d.random.below(0x400));
@@ -161,7 +164,10 @@ export const SETUPS = {
   },
 };
 
-/** May put a segment or address-size prefix before an implicit source; says what its register must hold. @param {Draft} d @param {bigint} linear @returns {bigint} */
+/**
+ * May put a segment or address-size prefix before an implicit source; says what its register must hold.
+ * @param {Draft} d @param {bigint} linear @returns {bigint}
+ */
 function sourceAddress(d, linear) {
   if (d.random.chance(10)) {
     d.segment = d.random.pick([4, 5]);
@@ -170,7 +176,10 @@ function sourceAddress(d, linear) {
   return linear;
 }
 
-/** Where a string of so many bytes begins (its last byte, if it runs down). @param {Draft} d @param {number} bytes @param {number} each */
+/**
+ * Where a string of so many bytes begins (its last byte, if it runs down).
+ * @param {Draft} d @param {number} bytes @param {number} each
+ */
 function stringStart(d, bytes, each) {
   const r = d.random;
   const down = (d.rflags & BigInt(FLAG.DF)) !== 0n;

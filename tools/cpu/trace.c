@@ -1,10 +1,11 @@
 /*
- * Single-steps a static program that computes and makes no system call, and prints the registers after each instruction.
+ * Single-steps a static program that computes and makes no system call, and prints the registers after each
+ * instruction.
  *
  * All general registers are zero and rflags is 202 as the program begins (rsp too: it sets its own stack). One line an
- * instruction: the address it led to and the registers it changed; the first line is the beginning, with all registers. A
- * repeated string instruction is one line. The last line says why the trace ended: `end steps`, or `end signal N` (a program ends itself with ud2,
- * signal 4, or hlt, signal 11).
+ * instruction: the address it led to and the registers it changed; the first line is the beginning, with all
+ * registers. A repeated string instruction is one line. The last line says why the trace ended: `end steps`, or `end
+ * signal N` (a program ends itself with ud2, signal 4, or hlt, signal 11).
  */
 #define _GNU_SOURCE
 #include "native.h"

@@ -1,32 +1,34 @@
 /**
- * What the manual leaves undefined, per instruction: flags, and the destination of a bit scan that finds nothing and of a
- * double shift by too much. `SDM NAME` is that instruction's page in volume 2, "Flags Affected" or "Operation".
- * A faulting instruction leaves nothing undefined.
+ * What the manual leaves undefined, per instruction: flags, and the destination of a bit scan that finds nothing and
+ * of a double shift by too much. `SDM NAME` is that instruction's page in volume 2, "Flags Affected" or "Operation". A
+ * faulting instruction leaves nothing undefined.
  */
 import { FLAG } from './layout.mjs';
 
 /** @typedef {import('./forms.mjs').Form} Form */
 /** @typedef {import('./layout.mjs').Case} Case */
 /** @typedef {import('./layout.mjs').Result} Result */
-/** @typedef {{ flags: number, regs: number }} Undefined flag bits, and a bit for each register */
+/** Flag bits, and a bit for each register. @typedef {{ flags: number, regs: number }} Unspecified */
 
 const { CF, PF, AF, ZF, SF, OF } = FLAG;
 const ALL = CF | PF | AF | ZF | SF | OF;
 
+// biome-ignore format: a table
 /** Flags that do not depend on the operands. @type {Record<string, number>} */
 const ALWAYS = {
   and: AF, or: AF, xor: AF, test: AF, // SDM AND, OR, XOR, TEST: "The state of the AF flag is undefined."
   mul: SF | ZF | AF | PF, // SDM MUL
   imul: SF | ZF | AF | PF, // SDM IMUL: all of its forms
   div: ALL, idiv: ALL, // SDM DIV, IDIV: "The CF, OF, SF, ZF, AF, and PF flags are undefined."
-  bt: OF | SF | AF | PF, bts: OF | SF | AF | PF, btr: OF | SF | AF | PF, btc: OF | SF | AF | PF, // SDM BT: ZF is unaffected
+  bt: OF | SF | AF | PF, bts: OF | SF | AF | PF, btr: OF | SF | AF | PF, btc: OF | SF | AF | PF, // SDM BT
   bsf: CF | OF | SF | AF | PF, bsr: CF | OF | SF | AF | PF, // SDM BSF, BSR
   tzcnt: OF | SF | AF | PF, lzcnt: OF | SF | AF | PF, // SDM TZCNT, LZCNT
-}; // biome-ignore format: a table
+};
 
 /**
- * Shifts: the count is masked to 5 bits, 6 for 64-bit operands. Count 0 changes nothing; OF is defined for count 1 only;
- * AF is undefined; shl and shr by the operand's width or more leave CF undefined, sar does not (SDM SAL/SAR/SHL/SHR).
+ * Shifts: the count is masked to 5 bits, 6 for 64-bit operands. Count 0 changes nothing; OF is defined for count 1
+ * only; AF is undefined; shl and shr by the operand's width or more leave CF undefined, sar does not (SDM
+ * SAL/SAR/SHL/SHR).
  * @param {string} op @param {number} count @param {number} bits @returns {number}
  */
 function shiftFlags(op, count, bits) {
@@ -34,12 +36,18 @@ function shiftFlags(op, count, bits) {
   return AF | (count === 1 ? 0 : OF) | (op !== 'sar' && count >= bits ? CF : 0);
 }
 
-/** Rotates touch CF and OF only; OF is defined for a count of 1 (SDM RCL/RCR/ROL/ROR). @param {number} count @returns {number} */
+/**
+ * Rotates touch CF and OF only; OF is defined for a count of 1 (SDM RCL/RCR/ROL/ROR).
+ * @param {number} count @returns {number}
+ */
 function rotateFlags(count) {
   return count === 0 || count === 1 ? 0 : OF;
 }
 
-/** SDM SHLD, SHRD: a count above the operand's width leaves flags and destination undefined. @param {number} count @param {number} bits @returns {number} */
+/**
+ * SDM SHLD, SHRD: a count above the operand's width leaves flags and destination undefined.
+ * @param {number} count @param {number} bits @returns {number}
+ */
 function doubleShiftFlags(count, bits) {
   if (count === 0) return 0;
   return count > bits ? ALL : AF | (count === 1 ? 0 : OF);
@@ -53,9 +61,9 @@ function countOf(form, c) {
 }
 
 /**
- * @param {Form} form @param {Case} c @param {Result} result what the processor did: it says whether a bit scan found a bit
+ * @param {Form} form @param {Case} c @param {Result} result what the processor did
  * @param {{ g: number, rm: number }} operands register numbers of modrm
- * @returns {Undefined}
+ * @returns {Unspecified}
  */
 export function undefinedBy(form, c, result, operands) {
   if (result.fault) return { flags: 0, regs: 0 };
