@@ -50,6 +50,7 @@ export interface Comparison {
 const ALL_BITS = 7;
 const ENTRIES_MAX = 2 ** 22;
 const YIELD_ENTRIES = 16_384;
+const none = asPaddr(0);
 interface Half {
   readonly level: number;
   readonly permissions: number;
@@ -109,8 +110,10 @@ class Pair {
         continue;
       }
       for (; index < end; index++, wordA += words, wordB += words) {
-        const [loA, hiA] = leafA ? [leafA[wordA]!, a.hi(leafA, wordA)] : [0, 0];
-        const [loB, hiB] = leafB ? [leafB[wordB]!, b.hi(leafB, wordB)] : [0, 0];
+        const loA = leafA ? leafA[wordA]! : 0;
+        const hiA = leafA ? a.hi(leafA, wordA) : 0;
+        const loB = leafB ? leafB[wordB]! : 0;
+        const hiB = leafB ? b.hi(leafB, wordB) : 0;
         if ((loA | hiA | loB | hiB) === 0 || visited.truncated) continue;
         if (++visited.entries > ENTRIES_MAX) visited.truncated = true;
         if (visited.entries % YIELD_ENTRIES === 0) yield { done: visited.entries, total: ENTRIES_MAX };
@@ -119,22 +122,22 @@ class Pair {
         const slot = asPaddr(atB + index * format.entryBytes);
         const mA = a.meaning(level, loA, hiA);
         const mB = b.meaning(level, loB, hiB);
-        const [bitsA, bitsB] = [combineBits(aboveA, mA.permissions), combineBits(aboveB, mB.permissions)];
+        const bitsA = combineBits(aboveA, mA.permissions);
+        const bitsB = combineBits(aboveB, mB.permissions);
+        const toA = mA.kind === 'none' ? none : a.target(level, mA, loA, hiA);
+        const toB = mB.kind === 'none' ? none : b.target(level, mB, loB, hiB);
         if (mA.kind === 'table' && mB.kind === 'table') {
-          yield* this.tables(a.target(level, loA, hiA), b.target(level, loB, hiB), depth + 1, here, bitsA, bitsB);
+          yield* this.tables(toA, toB, depth + 1, here, bitsA, bitsB);
           continue;
         }
-        if (mA.kind === 'table') yield* this.oneSide('before', a.target(level, loA, hiA), depth + 1, here, bitsA, slot);
-        if (mB.kind === 'table') yield* this.oneSide('after', b.target(level, loB, hiB), depth + 1, here, bitsB, slot);
-        const half = (r: TableReader, bits: number, lo: number, hi: number): Half => ({
-          level: level.number,
-          permissions: bits,
-          target: r.target(level, lo, hi),
-        });
-        const before = mA.kind === 'leaf' ? half(a, bitsA, loA, hiA) : undefined;
-        const after = mB.kind === 'leaf' ? half(b, bitsB, loB, hiB) : undefined;
-        if ((before ?? after) && !(sameMeaning(before, after) && before?.target === after?.target))
-          this.add(here, pages, before, after, slot);
+        if (mA.kind === 'table') yield* this.oneSide('before', toA, depth + 1, here, bitsA, slot);
+        if (mB.kind === 'table') yield* this.oneSide('after', toB, depth + 1, here, bitsB, slot);
+        const [leafOnA, leafOnB] = [mA.kind === 'leaf', mB.kind === 'leaf'];
+        if (leafOnA && leafOnB && bitsA === bitsB && toA === toB) continue;
+        if (!leafOnA && !leafOnB) continue;
+        const before = leafOnA ? { level: level.number, permissions: bitsA, target: toA } : undefined;
+        const after = leafOnB ? { level: level.number, permissions: bitsB, target: toB } : undefined;
+        this.add(here, pages, before, after, slot);
       }
     }
   }
@@ -142,8 +145,8 @@ class Pair {
   /** A table that only one side has: all of it is new, or gone, because of the entry at `slot`. */
   private oneSide(which: 'before' | 'after', at: Paddr, depth: number, page: number, above: number, slot: Paddr) {
     const reader = which === 'before' ? this.a : this.b;
-    const visit = (p: number, pages: number, level: Level, permissions: number, lo: number, hi: number): void => {
-      const half = { level: level.number, permissions, target: reader.target(level, lo, hi) };
+    const visit = (p: number, pages: number, level: Level, permissions: number, target: Paddr): void => {
+      const half = { level: level.number, permissions, target };
       if (which === 'before') this.add(p, pages, half, undefined, slot);
       else this.add(p, pages, undefined, half, slot);
     };

@@ -159,17 +159,9 @@ export class Timeline {
       const { seq } = this.source.keyframes[n]!;
       if (seq <= this.pool.applied) continue;
       layOver(this.pool, this.source.keyframe(n), this.source);
-      if (seq === this.source.count) this.refoldLast();
       this.keep();
       yield { done: seq, total: target };
     }
-  }
-
-  /** Sparse keyframes say nothing of how the run ended; only the last event can. */
-  private refoldLast(): void {
-    const { pool, source } = this;
-    const block = source.chunk(source.chunks.length - 1);
-    if (block.kind[block.count - 1] === KIND.end) pool.forward(block, block.count - 1, block.count);
   }
 
   /** At most to the end of one chunk. */

@@ -44,11 +44,8 @@ export interface SpaceOptions {
   readonly frames?: boolean;
 }
 
-/**
- * Mapped pages, as the walk finds them. `page` counts 4 KiB pages from address 0 up to the format's width; lo and hi are the
- * words of the entry.
- */
-export type Visit = (page: number, pages: number, level: Level, permissions: number, lo: number, hi: number) => void;
+/** Mapped pages, as the walk finds them. `page` counts 4 KiB pages from address 0 up to the format's width. */
+export type Visit = (page: number, pages: number, level: Level, permissions: number, target: Paddr) => void;
 
 /** Names of regions by address. */
 export function regionNames(lexicon: Lexicon): (at: Vaddr) => string | undefined {
@@ -113,8 +110,9 @@ export function* visitTable(
       const permissions = combineBits(above, m.permissions);
       const here = page + index * pagesPerEntry;
       // An ARM supersection's sixteen entries each map their own sixteenth, so no entry maps more than its share.
-      if (m.kind === 'leaf') visit(here, Math.min(m.bytes / 4096, pagesPerEntry), level, permissions, lo, hi);
-      else yield* visitTable(reader, reader.target(level, lo, hi), depth + 1, here, permissions, visit, visited);
+      if (m.kind === 'leaf')
+        visit(here, Math.min(m.bytes / 4096, pagesPerEntry), level, permissions, reader.target(level, m, lo, hi));
+      else yield* visitTable(reader, reader.target(level, m, lo, hi), depth + 1, here, permissions, visit, visited);
     }
   }
 }
@@ -140,20 +138,17 @@ export function* spaceMap(
   }
   const found: Open[] = [];
   let open: Open | undefined;
-  const visit: Visit = (page, pages, level, permissions, lo, hi) => {
+  const visit: Visit = (page, pages, level, permissions, target) => {
     if (
       open &&
       open.page + open.pages === page &&
       open.level === level &&
       open.pagesEach === pages &&
       open.permissions === permissions &&
-      (!options.frames || open.target + open.pages * 4096 === reader.target(level, lo, hi))
+      (!options.frames || open.target + open.pages * 4096 === target)
     )
       open.pages += pages;
-    else {
-      const target = reader.target(level, lo, hi);
-      found.push((open = { page, pages, level, pagesEach: pages, permissions, target }));
-    }
+    else found.push((open = { page, pages, level, pagesEach: pages, permissions, target }));
   };
   const at = typeof root === 'number' ? paddrOf(root) : root.at;
   yield* visitTable(reader, at, 0, 0, ALL_BITS, visit, visited);

@@ -22,6 +22,8 @@ export interface Meaning {
   readonly bytes: number;
   /** Permissions as bits (PERMISSION_BITS); 0 for none. */
   readonly permissions: number;
+  /** The address is bits 51..12 of the entry, cut to a multiple of `bytes`: no need for the isa to take it apart. */
+  readonly plain: boolean;
 }
 export const PERMISSION_BITS = { write: 1, user: 2, execute: 4, global: 8 } as const;
 const pack = (p: Permissions): number =>
@@ -36,6 +38,10 @@ export const unpackPermissions = (bits: number): Permissions => ({
 export const combineBits = (above: number, here: number): number => (above & here & 7) | (here & 8);
 
 const MEANINGS_MAX = 65_536;
+
+/** Bits 51..12 of an 8-byte entry, cut to a multiple of `bytes` (at most 2^31, a power of two; 0 for a page). */
+const plainTarget = (lo: number, hi: number, bytes: number): number =>
+  (hi & 0xf_ffff) * 2 ** 32 + ((lo & -Math.max(bytes, 4096)) >>> 0);
 
 /** The entries of one paging format, read from one space of a state. */
 export class TableReader {
@@ -79,13 +85,19 @@ export class TableReader {
         kind: e.kind,
         bytes: e.kind === 'leaf' ? e.bytes : 0,
         permissions: e.kind === 'none' ? 0 : pack(e.flags),
+        plain: this.words === 2 && this.isPlain(level, lo, hi) && this.isPlain(level, lo ^ 0xffff_e000, hi ^ 0xf_ffff),
       };
       if (known.size < MEANINGS_MAX) known.set(key, m);
     }
     return m;
   }
-  /** Where an entry that is not `none` points. */
-  target(level: Level, lo: number, hi: number): Paddr {
+  private isPlain(level: Level, lo: number, hi: number): boolean {
+    const e = level.decode(u64(lo, hi));
+    return e.kind !== 'none' && e.at === plainTarget(lo, hi, e.kind === 'leaf' ? e.bytes : 0);
+  }
+  /** Where an entry points; `m` is its meaning, and not `none`. */
+  target(level: Level, m: Meaning, lo: number, hi: number): Paddr {
+    if (m.plain) return asPaddr(plainTarget(lo, hi, m.bytes));
     const e = level.decode(u64(lo, hi));
     return e.kind === 'none' ? asPaddr(0) : e.at;
   }

@@ -325,6 +325,7 @@ function otherKey(e: Event): string | undefined {
     case 'map':
     case 'unmap':
     case 'protect':
+    case 'end':
       return `event ${e.seq}`;
     default:
       return undefined;
