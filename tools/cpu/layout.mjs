@@ -19,6 +19,7 @@
  * overrides it; this is what keeps the fixtures small.
  *
  * Ring 3, 64-bit mode, IOPL 0, no alignment checks. Segments as Linux has them: cs 33, ss 2b, the others null.
+ * Interrupt gates 3 and 4 may be called from ring 3, the others not (int n is then #GP with error code n * 8 + 2).
  */
 
 export const CODE = 0x4000_0000;
