@@ -2,19 +2,12 @@
  * Where the file and its indexes meet. The writer feeds blocks to a builder and stores the two payloads it hands back,
  * as an INDEX and a KEYFRAME frame; the reader hands those bytes back, piece by piece, and gets an `Index`.
  *
- *   writer   createIndexBuilder(header, lexicon, codec)   build.ts
- *   reader   openIndex(name, header, lexicon, codec)      open.ts
- *            decodeKeyframe(bytes, codec, name)           keyframe.ts
+ *   writer   createIndexBuilder(header, lexicon)       build.ts
+ *   reader   openIndex(name, header, lexicon)          open.ts
+ *            decodeKeyframe(bytes, where)              keyframe.ts
  */
 import type { Block } from '../../events/block.js';
 import type { Index } from '../source.js';
-
-/** How whole blocks become bytes; the codec of chunks. Only events without registers pass through it here. */
-export interface BlockCodec {
-  encode(block: Block): Uint8Array;
-  /** Throws Trouble for bytes that are no block. The block must stay valid: it is not from a pool. */
-  decode(bytes: Uint8Array): Block;
-}
 
 /** A segment is finished after this many chunks, ... */
 export const SEGMENT_CHUNKS = 64;
@@ -24,7 +17,7 @@ export interface IndexBuilder {
   add(block: Block): void;
   /** ... or as soon as this is true after an `add` (much at once: a flood of table entries or of host mappings). */
   readonly full: boolean;
-  /** The payloads for everything added since the last `finish`. Both are fresh buffers. */
+  /** The payloads for everything added since the last `finish`, which must be something. Both are fresh buffers. */
   finish(): { readonly index: Uint8Array; readonly keyframe: Uint8Array };
 }
 

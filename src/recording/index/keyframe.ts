@@ -1,0 +1,201 @@
+/**
+ * The payload of a KEYFRAME: what changed in a span of events, with the values at its end.
+ *
+ *   payload   pieces u32 | table of pieces | pieces                                   pieces.ts
+ *   body      version u32 | from f64 | seq f64 | ticks f64
+ *             | slots u32 | numbers u32 | vcpus u32 | registers u32 | others u32 | blocks u32
+ *             | slots:   spaces, frame differences, offsets, lo, hi
+ *             | numbers: kinds, frame differences, values                             columns: see columns.ts
+ *             | registers lo, hi
+ *             | others:  seqs - from | per block: bytes u32 | body of a chunk
+ *
+ * RULE. State at `seq` is state at `from` with, in this order: the events in `others` folded forwards, where an adopt adds
+ * a table and a release removes one and neither touches an entry; then `slots`, `frames` and `registers` set. Entries of
+ * an adopt are in `slots` (those that are zero too), entries of a release are in `slots` as zeros, unless something later
+ * in the span wrote them.
+ */
+import { Trouble } from '../../base/trouble.js';
+import { CHUNK_EVENTS } from '../../events/block.js';
+import { type Event, FRAME_KINDS, SPACES } from '../../events/kinds.js';
+import { decodeBlock, encodeBlock } from '../codec.js';
+import { Bytes, decodeColumn, encodeColumn, Sink } from '../columns.js';
+import { packBody, unpackBody } from '../pieces.js';
+import type { Keyframe } from '../source.js';
+import { blocksOf, joined } from './others.js';
+import type { SlotRows } from './rows.js';
+
+const VERSION = 1;
+/** The most bytes a body may have when it is decompressed. */
+const BODY_MAX = 2 ** 27;
+const SLOTS_MAX = 2 ** 22;
+const NUMBERS_MAX = 2 ** 22;
+const VCPUS_MAX = 256;
+const REGISTERS_MAX = 64;
+/** Rows have u16 numbers. */
+const OTHERS_MAX = 2 ** 16 - 1;
+
+export interface KeyframeParts {
+  readonly from: number;
+  readonly seq: number;
+  readonly ticks: number;
+  readonly slots: SlotRows;
+  /** The last row of each entry, in order of space, frame and offset. */
+  readonly slotRows: Uint32Array;
+  /** Columns kind, frame, seq, value. */
+  readonly numbers: readonly [Uint32Array, Uint32Array, Uint32Array, Uint32Array];
+  /** The last row of each number of each frame, in order of frame and kind. */
+  readonly numberRows: Uint32Array;
+  readonly others: readonly Event[];
+  /** Per vcpu: lo and hi word of each register. */
+  readonly registers: readonly Uint32Array[];
+}
+
+type Numbers = Uint8Array | Uint16Array | Uint32Array;
+/** The rows of a column in this order. */
+function picked<T extends Numbers>(column: Numbers, rows: Uint32Array, out: T): T {
+  for (let i = 0; i < rows.length; i++) out[i] = column[rows[i]!]!;
+  return out;
+}
+
+export function encodeKeyframe(parts: KeyframeParts): Uint8Array {
+  const { slots, slotRows, numbers, numberRows, others, registers } = parts;
+  const out = new Sink();
+  const u32s = (column: Numbers, rows: Uint32Array) => picked(column, rows, new Uint32Array(rows.length));
+  const u8s = (column: Numbers, rows: Uint32Array) => picked(column, rows, new Uint8Array(rows.length));
+  const column = (values: Numbers, near = false) => encodeColumn(out, values, values.length, near);
+  const blocks: Uint8Array[] = [];
+  for (const block of blocksOf(others)) blocks.push(encodeBlock(block)); // one at a time: the block is used again
+  const registerCount = (registers[0]?.length ?? 0) / 2;
+
+  out.u32(VERSION);
+  for (const v of [parts.from, parts.seq, parts.ticks]) out.f64(v);
+  for (const n of [slotRows.length, numberRows.length, registers.length, registerCount, others.length, blocks.length])
+    out.u32(n);
+  column(u8s(slots.space, slotRows));
+  column(u32s(slots.frame, slotRows), true);
+  column(picked(slots.offset, slotRows, new Uint16Array(slotRows.length)));
+  column(u32s(slots.lo, slotRows));
+  column(u32s(slots.hi, slotRows));
+  column(u8s(numbers[0], numberRows));
+  column(u32s(numbers[1], numberRows), true);
+  column(u32s(numbers[3], numberRows));
+  const words = registers.length * registerCount;
+  const lo = new Uint32Array(words);
+  const hi = new Uint32Array(words);
+  for (let i = 0; i < words; i++) {
+    lo[i] = registers[Math.floor(i / registerCount)]![2 * (i % registerCount)]!;
+    hi[i] = registers[Math.floor(i / registerCount)]![2 * (i % registerCount) + 1]!;
+  }
+  column(lo);
+  column(hi);
+  column(
+    Uint32Array.from(others, e => e.seq - parts.from),
+    true,
+  );
+  for (const block of blocks) {
+    out.u32(block.length);
+    out.need(block.length);
+    out.bytes.set(block, out.at);
+    out.at += block.length;
+  }
+  const { table, stored } = packBody(out.bytes.subarray(0, out.at), out.cuts);
+  const payload = new Uint8Array(4 + table.length + stored.length);
+  new DataView(payload.buffer).setUint32(0, table.length / 8, true);
+  payload.set(table, 4);
+  payload.set(stored, 4 + table.length);
+  return payload;
+}
+
+/** Reads a payload; throws Trouble, which begins with `where`, for anything that is none. */
+export function decodeKeyframe(payload: Uint8Array, where = 'keyframe'): Keyframe {
+  try {
+    return decode(payload);
+  } catch (error) {
+    throw error instanceof Trouble ? new Trouble(`${where}: ${error.message}`) : error;
+  }
+}
+
+const must = (ok: boolean, what: string): void => {
+  if (!ok) throw new Trouble(`a keyframe with ${what}`);
+};
+
+function decode(payload: Uint8Array): Keyframe {
+  must(payload.length >= 4, 'too few bytes');
+  const tableBytes = 8 * new DataView(payload.buffer, payload.byteOffset).getUint32(0, true);
+  must(4 + tableBytes <= payload.length, 'too few bytes');
+  const packed = { table: payload.subarray(4, 4 + tableBytes), stored: payload.subarray(4 + tableBytes) };
+  const body = unpackBody(packed, BODY_MAX);
+  body.need(0, body.bytes.length);
+  const bytes = new Bytes(body.bytes);
+
+  const version = bytes.u32();
+  must(version === VERSION, `the unknown version ${version}`);
+  const [from, seq, ticks] = [bytes.f64(), bytes.f64(), bytes.f64()];
+  for (const n of [from, seq, ticks]) must(Number.isSafeInteger(n) && n >= 0, 'a place out of range');
+  must(seq >= from, 'its end before its start');
+  const count = (most: number): number => {
+    const n = bytes.u32();
+    must(n <= most, `a count of ${n}`);
+    return n;
+  };
+  const slotCount = count(SLOTS_MAX);
+  const numberCount = count(NUMBERS_MAX);
+  const vcpus = count(VCPUS_MAX);
+  const registerCount = count(REGISTERS_MAX);
+  const otherCount = count(OTHERS_MAX);
+  const blockCount = count(otherCount);
+  const column = <T extends Numbers>(values: T): T => {
+    decodeColumn(bytes, values);
+    return values;
+  };
+  const slots = {
+    space: column(new Uint8Array(slotCount)),
+    frame: column(new Uint32Array(slotCount)),
+    offset: column(new Uint16Array(slotCount)),
+    lo: column(new Uint32Array(slotCount)),
+    hi: column(new Uint32Array(slotCount)),
+  };
+  checkSlots(slots);
+  const frames = {
+    kind: column(new Uint8Array(numberCount)),
+    frame: column(new Uint32Array(numberCount)),
+    value: column(new Uint32Array(numberCount)),
+  };
+  checkNumbers(frames);
+  const lo = column(new Uint32Array(vcpus * registerCount));
+  const hi = column(new Uint32Array(vcpus * registerCount));
+  const registers = Array.from({ length: vcpus }, (_, v) =>
+    BigUint64Array.from({ length: registerCount }, (_, r) => {
+      const i = v * registerCount + r;
+      return (BigInt(hi[i]!) << 32n) | BigInt(lo[i]!);
+    }),
+  );
+  const seqs = Float64Array.from(column(new Uint32Array(otherCount)), n => from + n);
+  for (let i = 0; i < otherCount; i++)
+    must(seqs[i]! < seq && (i === 0 || seqs[i]! > seqs[i - 1]!), 'events out of order');
+  const blocks = Array.from({ length: blockCount }, () => {
+    const length = bytes.u32();
+    const at = bytes.take(length);
+    return decodeBlock(body.bytes.subarray(at, at + length), 0, { events: CHUNK_EVENTS });
+  });
+  must(bytes.at === bytes.end, 'bytes too many');
+  const block = joined(blocks);
+  must(block.count === otherCount, 'another number of events than it says');
+  return { from, seq, ticks, slots, frames, others: { block, seqs }, registers };
+}
+
+function checkSlots({ space, frame, offset }: Keyframe['slots']): void {
+  for (let i = 0; i < frame.length; i++) {
+    must(space[i]! < SPACES.length && offset[i]! < 4096, 'an entry that can be nowhere');
+    if (i === 0) continue;
+    const step = space[i]! - space[i - 1]! || frame[i]! - frame[i - 1]! || offset[i]! - offset[i - 1]!;
+    must(step > 0, 'entries out of order');
+  }
+}
+
+function checkNumbers({ kind, frame }: Keyframe['frames']): void {
+  for (let i = 0; i < frame.length; i++) {
+    must(kind[i]! < FRAME_KINDS.length, 'a number of a frame that is none');
+    if (i > 0) must((frame[i]! - frame[i - 1]! || kind[i]! - kind[i - 1]!) > 0, 'frames out of order');
+  }
+}

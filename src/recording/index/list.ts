@@ -1,0 +1,296 @@
+/**
+ * A sorted list of rows (key, value, note), the one shape of every index: in blocks of 1,024 rows, which are about 4 KB.
+ * Keys are integers below 2^53, values and notes u32; rows ascend by key and then by value. What is in memory of a list is
+ * a FENCE a block, the first row of it and where it begins; a question is a search among fences and one block read.
+ *
+ *   fences   per block, 24 bytes: key f64 | value u32 | row u32 | at u32 (in the blocks) | 0 u32
+ *   block    three columns (bits.ts): differences of keys | values | notes
+ *
+ * The difference of the first key is 0 (it is in the fence). A value whose key is that of the row before is stored as the
+ * difference of the values. A note is stored as the bits in which it differs from the one before. Where a key is 2^32 or
+ * more above the one before, a block ends early.
+ */
+import { Trouble } from '../../base/trouble.js';
+import { columnWords, packColumn, unpackColumn } from './bits.js';
+
+export const BLOCK_ROWS = 1024;
+export const FENCE_BYTES = 24;
+const WORD = 2 ** 32;
+const BLOCK_WORDS_MAX = 3 * columnWords(BLOCK_ROWS);
+
+/** Where a list is in a payload. */
+export interface ListPlace {
+  readonly rows: number;
+  readonly blocks: number;
+  readonly fencesAt: number;
+  readonly blocksAt: number;
+  readonly end: number;
+}
+
+/** Takes rows in order. */
+export class ListWriter {
+  rows = 0;
+  private n = 0;
+  private firstKey = 0;
+  private firstValue = 0;
+  private key = 0;
+  private value = 0;
+  private note = 0;
+  private readonly keys = new Uint32Array(BLOCK_ROWS);
+  private readonly values = new Uint32Array(BLOCK_ROWS);
+  private readonly notes = new Uint32Array(BLOCK_ROWS);
+  private readonly fences: number[] = [];
+  private words = new Uint32Array(1 << 16);
+  private at = 0;
+
+  push(key: number, value: number, note: number): void {
+    if (this.n === BLOCK_ROWS || (this.n > 0 && key - this.key >= WORD)) this.flush();
+    const { n } = this;
+    if (n === 0) {
+      this.firstKey = key;
+      this.firstValue = value;
+      this.keys[0] = 0;
+      this.values[0] = 0;
+      this.notes[0] = note;
+    } else {
+      const step = key - this.key;
+      this.keys[n] = step;
+      this.values[n] = step === 0 ? value - this.value : value;
+      this.notes[n] = note ^ this.note;
+    }
+    this.key = key;
+    this.value = value;
+    this.note = note;
+    this.n++;
+    this.rows++;
+  }
+
+  private flush(): void {
+    if (this.n === 0) return;
+    if (this.words.length < this.at + BLOCK_WORDS_MAX) {
+      const more = new Uint32Array(2 * this.words.length + BLOCK_WORDS_MAX);
+      more.set(this.words.subarray(0, this.at));
+      this.words = more;
+    }
+    this.fences.push(this.firstKey, this.firstValue, this.rows - this.n, 4 * this.at);
+    for (const column of [this.keys, this.values, this.notes])
+      this.at = packColumn(column, this.n, this.words, this.at);
+    this.n = 0;
+  }
+
+  /** Ends the list and starts the next. Returns fences and blocks as bytes (the blocks: a view until the next push). */
+  finish(): { rows: number; blocks: number; fences: Uint8Array; bytes: Uint8Array } {
+    this.flush();
+    const blocks = this.fences.length / 4;
+    const fences = new Uint8Array(blocks * FENCE_BYTES);
+    const view = new DataView(fences.buffer);
+    for (let b = 0; b < blocks; b++) {
+      view.setFloat64(b * FENCE_BYTES, this.fences[4 * b]!, true);
+      for (let k = 1; k < 4; k++) view.setUint32(b * FENCE_BYTES + 4 + 4 * k, this.fences[4 * b + k]!, true);
+    }
+    const done = { rows: this.rows, blocks, fences, bytes: new Uint8Array(this.words.buffer, 0, 4 * this.at) };
+    this.rows = this.at = 0;
+    this.fences.length = 0;
+    return done;
+  }
+}
+
+export interface ListBlock {
+  /** Number of row 0 in the list. */
+  readonly first: number;
+  readonly n: number;
+  readonly keys: Float64Array;
+  readonly values: Uint32Array;
+  readonly notes: Uint32Array;
+}
+const NO_NOTES = new Uint32Array(BLOCK_ROWS);
+
+/** Decoded blocks of all lists, least recently used first out. */
+export class BlockCache {
+  private readonly blocks = new Map<number, ListBlock>();
+  private readonly most: number;
+  private lists = 0;
+  /** @param bytes about how much memory to use; a block is 12 to 16 KB */
+  constructor(bytes: number) {
+    this.most = Math.max(16, Math.floor(bytes / 13_000));
+  }
+  /** A number for a list, under which its blocks are kept. */
+  enter(): number {
+    return this.lists++ * 2 ** 28;
+  }
+  get(key: number): ListBlock | undefined {
+    const block = this.blocks.get(key);
+    if (block) {
+      this.blocks.delete(key);
+      this.blocks.set(key, block);
+    }
+    return block;
+  }
+  set(key: number, block: ListBlock): void {
+    if (this.blocks.size >= this.most) this.blocks.delete(this.blocks.keys().next().value!);
+    this.blocks.set(key, block);
+  }
+}
+
+const steps = new Uint32Array(BLOCK_ROWS);
+const notes = new Uint32Array(BLOCK_ROWS);
+
+/** A list in a file or in memory. Whatever its bytes are, it answers in bounded time and memory, or throws Trouble. */
+export class ListReader {
+  readonly rows: number;
+  private readonly place: ListPlace;
+  private readonly read: (offset: number, length: number) => Uint8Array;
+  private readonly valueEnd: number;
+  private readonly cache: BlockCache;
+  private readonly id: number;
+  private readonly where: string;
+  private fences: { keys: Float64Array; values: Uint32Array; rows: Uint32Array; ats: Uint32Array } | undefined;
+  private last: ListBlock | undefined;
+  private lastNumber = -1;
+
+  /**
+   * @param valueEnd all values must be below it
+   * @param where what an error message begins with
+   */
+  constructor(
+    place: ListPlace,
+    read: (offset: number, length: number) => Uint8Array,
+    valueEnd: number,
+    cache: BlockCache,
+    where = 'an index',
+  ) {
+    this.where = where;
+    this.rows = place.rows;
+    this.place = place;
+    this.read = read;
+    this.valueEnd = valueEnd;
+    this.cache = cache;
+    this.id = cache.enter();
+  }
+
+  private getFences() {
+    if (this.fences) return this.fences;
+    const { blocks, fencesAt, blocksAt, end, rows: all } = this.place;
+    const bytes = this.read(fencesAt, blocks * FENCE_BYTES);
+    if (bytes.length !== blocks * FENCE_BYTES) throw new Trouble(`${this.where}: cut short`);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const keys = new Float64Array(blocks);
+    const values = new Uint32Array(blocks);
+    const rows = new Uint32Array(blocks + 1);
+    const ats = new Uint32Array(blocks + 1);
+    for (let b = 0; b < blocks; b++) {
+      keys[b] = view.getFloat64(b * FENCE_BYTES, true);
+      values[b] = view.getUint32(b * FENCE_BYTES + 8, true);
+      rows[b] = view.getUint32(b * FENCE_BYTES + 12, true);
+      ats[b] = view.getUint32(b * FENCE_BYTES + 16, true);
+    }
+    rows[blocks] = all;
+    ats[blocks] = end - blocksAt;
+    for (let b = 0; b < blocks; b++) {
+      const n = rows[b + 1]! - rows[b]!;
+      const words = (ats[b + 1]! - ats[b]!) / 4;
+      const ordered = b === 0 || keys[b]! > keys[b - 1]! || (keys[b] === keys[b - 1] && values[b]! >= values[b - 1]!);
+      if (n < 1 || n > BLOCK_ROWS || !Number.isInteger(words) || words < 3 || words > BLOCK_WORDS_MAX || !ordered)
+        throw new Trouble(`${this.where}: its fences are damaged`);
+      if (!Number.isInteger(keys[b]) || keys[b]! < 0 || keys[b]! >= 2 ** 52)
+        throw new Trouble(`${this.where}: its fences are damaged`);
+    }
+    if (rows[0] !== 0 || ats[0] !== 0) throw new Trouble(`${this.where}: its fences are damaged`);
+    return (this.fences = { keys, values, rows, ats });
+  }
+
+  private block(b: number): ListBlock {
+    if (b === this.lastNumber) return this.last!;
+    let block = this.cache.get(this.id + b);
+    if (!block) this.cache.set(this.id + b, (block = this.decode(b)));
+    this.last = block;
+    this.lastNumber = b;
+    return block;
+  }
+
+  private decode(b: number): ListBlock {
+    const fences = this.getFences();
+    const first = fences.rows[b]!;
+    const n = fences.rows[b + 1]! - first;
+    const at = fences.ats[b]!;
+    const length = fences.ats[b + 1]! - at;
+    const bytes = this.read(this.place.blocksAt + at, length);
+    if (bytes.length !== length) throw new Trouble(`${this.where}: cut short`);
+    const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+    const words = new Uint32Array(aligned.buffer, aligned.byteOffset, length / 4);
+    const values = new Uint32Array(n);
+    let next = unpackColumn(words, 0, n, steps);
+    if (next >= 0) next = unpackColumn(words, next, n, values);
+    const plain = words[next] === 0;
+    if (next >= 0) next = unpackColumn(words, next, n, notes);
+    if (next !== words.length || steps[0] !== 0) throw this.damaged(b);
+
+    const keys = new Float64Array(n);
+    let key = (keys[0] = fences.keys[b]!);
+    let value = (values[0] = fences.values[b]!);
+    let top = value;
+    for (let i = 1; i < n; i++) {
+      const step = steps[i]!;
+      keys[i] = key += step;
+      value = step === 0 ? value + values[i]! : values[i]!;
+      if (value > top) top = value;
+      values[i] = value;
+    }
+    if (top >= this.valueEnd) throw this.damaged(b);
+    if (plain) return { first, n, keys, values, notes: NO_NOTES };
+    const own = new Uint32Array(n);
+    let note = 0;
+    for (let i = 0; i < n; i++) own[i] = note ^= notes[i]!;
+    return { first, n, keys, values, notes: own };
+  }
+
+  private damaged(b: number): Trouble {
+    return new Trouble(`${this.where}: block ${b} is damaged`);
+  }
+
+  /** The block that holds row `row`. */
+  blockOf(row: number): ListBlock {
+    const { last } = this;
+    if (last && row >= last.first && row < last.first + last.n) return last;
+    const { rows } = this.getFences();
+    let low = 0;
+    let high = rows.length - 2;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (rows[middle]! <= row) low = middle;
+      else high = middle - 1;
+    }
+    return this.block(low);
+  }
+
+  /** The number of rows before (key, value): of the first row that is not smaller. */
+  lowerBound(key: number, value: number): number {
+    if (this.rows === 0) return 0;
+    const { keys, values } = this.getFences();
+    let low = -1;
+    let high = keys.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (keys[middle]! < key || (keys[middle] === key && values[middle]! < value)) low = middle;
+      else high = middle - 1;
+    }
+    if (low < 0) return 0;
+    const block = this.block(low);
+    let from = 0;
+    let to = block.n;
+    while (from < to) {
+      const middle = (from + to) >> 1;
+      if (block.keys[middle]! < key || (block.keys[middle] === key && block.values[middle]! < value)) from = middle + 1;
+      else to = middle;
+    }
+    return block.first + from;
+  }
+
+  /** The greatest value below `before` under this key, -1 for none. */
+  lastBefore(key: number, before: number): number {
+    const row = this.lowerBound(key, before) - 1;
+    if (row < 0) return -1;
+    const block = this.blockOf(row);
+    return block.keys[row - block.first] === key ? block.values[row - block.first]! : -1;
+  }
+}

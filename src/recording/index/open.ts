@@ -1,0 +1,160 @@
+/**
+ * Answers from the index, over all segments and what is not in a segment yet. A question goes through the segments from
+ * the newest back (what wrote it last?) or from the oldest on (what became of it?); in each it is a search among fences
+ * and a few blocks. No event is decoded and no state folded.
+ */
+import { asPaddr, type Frame, type Paddr } from '../../base/brand.js';
+import type { Work } from '../../base/work.js';
+import { FRAME_KINDS, type FrameKind, SPACES, type Space } from '../../events/kinds.js';
+import type { Lexicon } from '../../events/lexicon.js';
+import type { Header, Mapping } from '../source.js';
+import { slotKey } from './build.js';
+import type { OpenIndex, Segment, Tail } from './contract.js';
+import { BlockCache } from './list.js';
+import { historyIn, type Live, liveAfter, NOTHING_LIVE } from './mappings.js';
+import { SegmentIndex } from './segment.js';
+import { TailIndex } from './tail.js';
+import { SIZES, targetKey } from './targets.js';
+
+/** About what decoded blocks may take. */
+const CACHE_BYTES = 48 * 2 ** 20;
+
+/** An index that answers after its first `update`. @param name what an error message begins with */
+export function openIndex(name: string, header: Pick<Header, 'isa' | 'vcpus'>, lexicon: Lexicon): OpenIndex {
+  return new IndexOverSegments(name, header, lexicon);
+}
+
+class IndexOverSegments implements OpenIndex {
+  private readonly name: string;
+  private readonly cache = new BlockCache(CACHE_BYTES);
+  private readonly tail: TailIndex;
+  private opened = new WeakMap<Segment, SegmentIndex>();
+  private segments: readonly Segment[] = [];
+
+  constructor(name: string, header: Pick<Header, 'isa' | 'vcpus'>, lexicon: Lexicon) {
+    this.name = name;
+    this.tail = new TailIndex(header, lexicon, this.cache);
+  }
+
+  update(segments: readonly Segment[], tail: Tail): void {
+    this.segments = segments;
+    this.tail.update(tail);
+  }
+
+  private open(segment: Segment): SegmentIndex {
+    let index = this.opened.get(segment);
+    if (!index) this.opened.set(segment, (index = new SegmentIndex(segment, this.name, this.cache)));
+    return index;
+  }
+
+  /** The segments that have events before `before`, oldest first. */
+  private before(before: number): SegmentIndex[] {
+    const all: SegmentIndex[] = [];
+    for (const segment of this.segments) if (segment.firstSeq < before) all.push(this.open(segment));
+    if (before > this.tail.firstSeq) for (const s of this.tail.segments()) if (s.firstSeq < before) all.push(s);
+    return all;
+  }
+
+  lastSlotWrite(space: Space, at: Paddr, before: number): number {
+    const { number, frame, offset, key } = placeOf(space, at);
+    for (const segment of this.before(before).reverse()) {
+      const seq = Math.max(segment.lastSlot(key, before), segment.lastCover(number, frame, offset, before));
+      if (seq >= 0) return seq;
+    }
+    return -1;
+  }
+
+  *slotWrites(space: Space, at: Paddr, before: number): Work<Float64Array> {
+    const { number, frame, offset, key } = placeOf(space, at);
+    const segments = this.before(before);
+    const found: number[] = [];
+    for (let n = segments.length - 1; n >= 0; n--) {
+      yield { done: segments.length - 1 - n, total: segments.length };
+      const segment = segments[n]!;
+      const seqs = [...segment.slotSeqs(key, before), ...segment.coverSeqs(number, frame, before, offset)];
+      pushNewestFirst(found, seqs);
+    }
+    return Float64Array.from(found);
+  }
+
+  tableWrites(space: Space, table: Frame, before: number, limit: number): Float64Array {
+    const number = SPACES.indexOf(space);
+    const found: number[] = [];
+    for (const segment of this.before(before).reverse()) {
+      if (found.length >= limit) break;
+      const from = slotKey(number, table, 0);
+      const seqs = [...segment.slotSeqsBetween(from, from + 4096, before), ...segment.coverSeqs(number, table, before)];
+      pushNewestFirst(found, seqs);
+    }
+    return Float64Array.from(found.slice(0, Math.max(0, limit)));
+  }
+
+  *mappers(space: Space, frame: Frame, before: number): Work<readonly Mapping[]> {
+    const segments = this.before(before);
+    const out: Mapping[] = [];
+    const keys = containing(space, frame);
+    for (let k = 0; k < keys.length; k++) {
+      let live: Live = NOTHING_LIVE;
+      for (let n = 0; n < segments.length; n++) {
+        yield { done: k * segments.length + n, total: keys.length * segments.length };
+        live = liveAfter(segments[n]!, keys[k]!, live, before);
+      }
+      for (let i = 0; i < live.n; i++)
+        out.push({ at: asPaddr(live.slots[i]! % 2 ** 44), since: live.since[i]!, level: live.levels[i]! });
+    }
+    return keys.length > 1 ? out.sort((a, b) => a.at - b.at) : out;
+  }
+
+  *mappingHistory(space: Space, frame: Frame, before: number): Work<Float64Array> {
+    const segments = this.before(before);
+    const keys = containing(space, frame);
+    const found: number[] = [];
+    for (let n = 0; n < segments.length; n++) {
+      yield { done: n, total: segments.length };
+      const seqs = keys.flatMap(key => historyIn(segments[n]!, key, before));
+      pushOldestFirst(found, seqs);
+    }
+    return Float64Array.from(found);
+  }
+
+  *frameChanges(frame: Frame, before: number): Work<Float64Array> {
+    const segments = this.before(before);
+    const found: number[] = [];
+    for (let n = 0; n < segments.length; n++) {
+      yield { done: n, total: segments.length };
+      pushOldestFirst(found, segments[n]!.frameSeqs(frame, before));
+    }
+    return Float64Array.from(found);
+  }
+
+  lastFrameChange(kind: FrameKind, frame: Frame, before: number): number {
+    for (const segment of this.before(before).reverse()) {
+      const seq = segment.lastNumber(FRAME_KINDS.indexOf(kind), frame, before);
+      if (seq >= 0) return seq;
+    }
+    return -1;
+  }
+}
+
+function placeOf(space: Space, at: Paddr) {
+  const number = SPACES.indexOf(space);
+  const offset = at % 4096;
+  const frame = Math.floor(at / 4096);
+  return { number, frame, offset, key: slotKey(number, frame, offset) };
+}
+
+/** Keys of everything that an entry can point to and that contains the frame. */
+function containing(space: Space, frame: Frame): number[] {
+  const number = SPACES.indexOf(space);
+  return SIZES.map((span, size) => targetKey(number, frame - (frame % 2 ** span), size));
+}
+
+/** Adds each once, from high to low: all are smaller than what is there. */
+function pushNewestFirst(found: number[], seqs: number[]): void {
+  seqs.sort((a, b) => b - a);
+  for (const seq of seqs) if (found.at(-1) !== seq) found.push(seq);
+}
+function pushOldestFirst(found: number[], seqs: number[]): void {
+  seqs.sort((a, b) => a - b);
+  for (const seq of seqs) if (found.at(-1) !== seq) found.push(seq);
+}
