@@ -22,6 +22,8 @@ import {
 } from './envelopes.js';
 import { BODY_MAX, FRAME, FRAME_BYTES } from './frames.js';
 import type { OpenIndex, Segment } from './index/contract.js';
+import { decodeKeyframe } from './index/keyframe.js';
+import { openIndex } from './index/open.js';
 import { Pages } from './memory.js';
 import { unpackBody } from './pieces.js';
 import { type Damage, RecordingFile, readFooter, Scanner } from './scan.js';
@@ -41,12 +43,6 @@ export interface OpenOptions {
   readonly check?: boolean;
   /** Bytes of decoded chunks to keep. */
   readonly cacheBytes?: number;
-  /** How to read INDEX and KEYFRAME frames; without it a question to them is Trouble. */
-  readonly indexing?: Indexing;
-}
-export interface Indexing {
-  openIndex(name: string, header: Header, lexicon: Lexicon): OpenIndex;
-  decodeKeyframe(payload: Uint8Array, where: string): Keyframe;
 }
 
 /** A Source that is a file. */
@@ -89,18 +85,16 @@ class FileRecording implements Recording {
   private words: { readonly place: Place; readonly lexicon: Lexicon } | undefined;
   private symbolList: NamedRange[] | undefined;
   private readonly pages: Pages;
-  private readonly indexing: Indexing | undefined;
   private opened: OpenIndex | undefined;
   private readonly segments: Segment[] = [];
 
-  constructor(file: RecordingFile, { check = false, cacheBytes = CACHE_BYTES, indexing }: OpenOptions) {
+  constructor(file: RecordingFile, { check = false, cacheBytes = CACHE_BYTES }: OpenOptions) {
     this.file = file;
     this.name = file.path;
     this.header = file.head.header;
     this.id = file.head.id;
     this.reading = readingOf(file.head.layout);
     this.cacheBytes = cacheBytes;
-    this.indexing = indexing;
     this.pages = new Pages(
       n => this.directory.checkpoints[n]!.parts.length,
       (n, part) => this.unpackAt(this.directory.checkpoints[n]!.parts[part]!, unpackMemory),
@@ -160,8 +154,7 @@ class FileRecording implements Recording {
 
   get index(): Index {
     if (!this.opened) {
-      if (!this.indexing) throw new Trouble(`${this.name}: opened without its index`);
-      this.opened = this.indexing.openIndex(this.name, this.header, this.lexicon);
+      this.opened = openIndex(this.name, this.header, this.lexicon);
       this.updateIndex();
     }
     return this.opened;
@@ -171,8 +164,7 @@ class FileRecording implements Recording {
   }
   keyframe(n: number): Keyframe {
     const place = this.directory.of(FRAME.keyframe)[n]!;
-    if (!this.indexing) throw new Trouble(`${this.name}: opened without its index`);
-    return this.indexing.decodeKeyframe(this.file.payload(place), `${this.name}: damaged at byte ${place.offset}`);
+    return decodeKeyframe(this.file.payload(place), `${this.name}: damaged at byte ${place.offset}`);
   }
 
   get checkpoints(): readonly CheckpointInfo[] {

@@ -23,13 +23,12 @@ import {
   SHA_BYTES,
 } from './envelopes.js';
 import { FORMAT_VERSION, FRAME, FRAME_BYTES, type FrameType, frameBytes, headerBytes, idOf, MORE } from './frames.js';
+import { createIndexBuilder } from './index/build.js';
 import { type IndexBuilder, SEGMENT_CHUNKS } from './index/contract.js';
 import { LAYOUT } from './layout.js';
 import { PageStore } from './memory.js';
 import { packBody } from './pieces.js';
 import type { Header, Symbol as NamedRange } from './source.js';
-
-export type MakeIndexBuilder = (header: Header, lexicon: Lexicon) => IndexBuilder;
 
 /** What makes a run repeatable, as the machine's owner gives it: the version is the writer's own. */
 export type HeaderGiven = Omit<Header, 'version'>;
@@ -60,7 +59,6 @@ export class Scribe {
   private readonly path: string;
   private readonly fd: number;
   private readonly header: Header;
-  private readonly makeIndex: MakeIndexBuilder | undefined;
   private readonly directory = new Directory();
   private readonly out = new Sink();
   private readonly pages = new PageStore();
@@ -75,11 +73,9 @@ export class Scribe {
   /** True while a TAIL stands at `at`, to be replaced by what comes next. */
   private tailed = false;
 
-  /** @param makeIndex undefined for no indexes */
-  constructor(path: string, header: HeaderGiven, makeIndex?: MakeIndexBuilder) {
+  constructor(path: string, header: HeaderGiven) {
     this.path = path;
     this.header = { ...header, version: FORMAT_VERSION };
-    this.makeIndex = makeIndex;
     const bytes = headerBytes(this.header, LAYOUT);
     this.fd = this.io(() => openSync(path, 'w'));
     this.put(bytes);
@@ -109,8 +105,7 @@ export class Scribe {
       return;
     }
     this.append(FRAME.chunk, block.count, block.first, packChunk(envelope), 0, envelope);
-    this.index ??= this.makeIndex?.(this.header, this.words);
-    if (!this.index) return;
+    this.index ??= createIndexBuilder(this.header, this.words);
     this.index.add(block);
     if (++this.unindexed === SEGMENT_CHUNKS || this.index.full) this.segment();
   }

@@ -13,14 +13,7 @@ import type { Lexicon } from '../events/lexicon.js';
 import { Log } from '../events/log.js';
 import { MEMORY_FRAMES } from './envelopes.js';
 import { threadedDesk } from './ring.js';
-import {
-  type HeaderGiven,
-  type MakeIndexBuilder,
-  type PagesGiven,
-  Scribe,
-  type Stream,
-  type Summary,
-} from './scribe.js';
+import { type HeaderGiven, type PagesGiven, Scribe, type Stream, type Summary } from './scribe.js';
 import type { Symbol as NamedRange } from './source.js';
 
 /** The way from the logs to the file: in place, or through a ring to a worker. */
@@ -41,8 +34,6 @@ export interface Desk {
 export interface WriterOptions {
   /** Encode and write in a worker: a run then waits for the file only when it is faster by several chunks. */
   readonly thread?: boolean;
-  /** Makes indexes; only in place. For tests and for callers that want none. */
-  readonly makeIndex?: MakeIndexBuilder;
 }
 
 export interface CheckpointGiven {
@@ -79,7 +70,7 @@ export interface Recorder {
  * @throws Trouble when the file cannot be written; with a thread at the latest from `close`
  */
 export function createRecording(path: string, header: HeaderGiven, options: WriterOptions = {}): Recorder {
-  const desk = options.thread ? threadedDesk(path, header) : placedDesk(path, header, options.makeIndex);
+  const desk = options.thread ? threadedDesk(path, header) : placedDesk(path, header);
   const stacks = new Map<string, number>();
   let fresh: bigint[][] = [];
   const flushStacks = (): void => {
@@ -162,8 +153,8 @@ function* partsOf({ seq, ticks, state, pages }: CheckpointGiven): Generator<Page
 }
 
 /** Encodes and writes in place. */
-function placedDesk(path: string, header: HeaderGiven, makeIndex: MakeIndexBuilder | undefined): Desk {
-  const scribe = new Scribe(path, header, makeIndex);
+function placedDesk(path: string, header: HeaderGiven): Desk {
+  const scribe = new Scribe(path, header);
   const fresh = (): Block => blockOver(new ArrayBuffer(BLOCK_BYTES));
   return {
     first: { main: fresh(), detail: fresh() },

@@ -114,6 +114,9 @@ export function readAll(recording: Recording): number[] {
   for (const block of recording.details(0, recording.count)) digestOf(block);
   for (let id = 0; id < 9; id++) recording.stack(id);
   void recording.symbols;
+  recording.keyframes.forEach((_, n) => recording.keyframe(n));
+  // Not for each prefix without one: it would be made anew in memory.
+  if (recording.keyframes.length > 0) recording.index.lastSlotWrite('guest', 0 as never, recording.count);
   recording.checkpoints.forEach((_, n) => {
     for (const [frame] of recording.checkpoint(n).pages) recording.pageHash(n, frame);
   });
