@@ -11,7 +11,8 @@
  *        .4    step
  *
  * Where an instruction makes events of both streams its step comes last, so a step's store stands before it. A store that
- * became a pte event is not told again.
+ * became a pte event is not told again. The first entry of a stream is a step of no instruction: all registers that are
+ * not zero.
  */
 
 import { assert } from '../base/assert.js';
@@ -47,7 +48,6 @@ export class Detail {
     this.log = log;
     this.main = main;
     this.steps = new RegisterTrace(registers);
-    this.steps.sync();
     const { memory } = machine;
     for (let frame = 0; frame < memory.pageFlags.length; frame++) memory.pageFlags[frame]! |= PAGE_FLAGS.traced;
     memory.tlb.dropAllWrites();
@@ -55,6 +55,7 @@ export class Detail {
     memory.onTraced = (at, bytes, oldLo, oldHi, newLo, newHi, via) =>
       this.store(at, bytes, oldLo, oldHi, newLo, newHi, via);
     memory.onFill = entry => this.fill(entry);
+    this.stepped(); // the registers to start from
   }
 
   /** Stops tracing. */

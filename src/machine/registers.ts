@@ -63,8 +63,4 @@ export class RegisterTrace {
   restore(known: Uint32Array): void {
     this.known.set(known);
   }
-  /** Takes the registers as they are as last written. */
-  sync(): void {
-    this.source.readRegisters(this.known);
-  }
 }

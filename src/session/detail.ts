@@ -1,0 +1,107 @@
+/**
+ * Detail of a stretch of a recording, entry by entry, for whoever shows it: from a re-run, whether or not the recording has
+ * a detail stream. This is what the replay half knows as `Rerun`.
+ */
+import { asVaddr, type Vaddr } from '../base/brand.js';
+import { Trouble } from '../base/trouble.js';
+import type { Progress } from '../base/work.js';
+import { type Block, eventAt } from '../events/block.js';
+import type { Event } from '../events/kinds.js';
+import { isaOf } from '../isa/index.js';
+import type { Source } from '../recording/source.js';
+import { rerunDetail } from './rerun.js';
+import { SYSTEMS } from './systems.js';
+
+export interface DetailEntry {
+  /** What happened after main-stream event `seq`, as its entry `sub`, from 1. */
+  readonly seq: number;
+  readonly sub: number;
+  readonly ticks: number;
+  readonly vcpu: number;
+  /** The instruction. */
+  readonly pc: Vaddr;
+  readonly what:
+    | { readonly kind: 'step'; readonly registers: readonly (readonly [register: number, value: bigint])[] }
+    | {
+        readonly kind: 'store';
+        readonly at: Vaddr;
+        readonly physical: bigint;
+        readonly bytes: number;
+        readonly old: bigint;
+        readonly new: bigint;
+      }
+    | {
+        readonly kind: 'fill';
+        readonly at: Vaddr;
+        readonly frame: number;
+        readonly bytes: bigint;
+        readonly flags: number;
+      };
+}
+export interface RerunOptions {
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (p: Progress) => void;
+}
+
+const SLICE_MS = 8;
+
+/** Why a recording cannot be run again here; undefined if it can. */
+export function whyNoRerun({ header, checkpoints }: Source): string | undefined {
+  if (!SYSTEMS.some(s => s.id === header.system)) return `this program does not run the system ${header.system}`;
+  return checkpoints.length === 0 ? 'the recording has no checkpoint' : undefined;
+}
+
+/** Runs stretches of a recording again. The iteration rejects with the signal's reason when it is aborted. */
+export function rerunOf(source: Source): {
+  detail(from: number, to: number, options?: RerunOptions): AsyncIterable<DetailEntry>;
+} {
+  return {
+    async *detail(from, to, { signal, onProgress } = {}) {
+      const isa = isaOf(source.header.isa);
+      if (!isa) throw new Trouble(`${source.name}: no processor is called ${source.header.isa}`);
+      const ready: DetailEntry[] = [];
+      let pc = asVaddr(0n);
+      let seq = -1;
+      let sub = 0;
+      const take = (block: Block): void => {
+        for (let i = 0; i < block.count; i++) {
+          const e = eventAt(block, i);
+          const after = block.first + block.back[i]! - 1;
+          sub = after === seq ? sub + 1 : 1;
+          seq = after;
+          const what = whatOf(e);
+          if (after >= from && after < to) ready.push({ seq, sub, ticks: e.ticks, vcpu: e.vcpu, pc, what });
+          if (what.kind !== 'step') continue;
+          for (const [register, value] of what.registers) if (register === isa.roles.pc) pc = asVaddr(value);
+        }
+      };
+      let sliceEnd = performance.now() + SLICE_MS;
+      for (const progress of rerunDetail(source, from, to, take)) {
+        yield* ready.splice(0);
+        if (performance.now() < sliceEnd) continue;
+        onProgress?.(progress);
+        await new Promise(resolve => setImmediate(resolve));
+        signal?.throwIfAborted();
+        sliceEnd = performance.now() + SLICE_MS;
+      }
+      yield* ready;
+    },
+  };
+}
+
+function whatOf(e: Event): DetailEntry['what'] {
+  switch (e.kind) {
+    case 'step': {
+      const registers: [number, bigint][] = [];
+      let item = 0;
+      for (let register = 0; register < 64; register++)
+        if ((e.mask >> BigInt(register)) & 1n) registers.push([register, e.values[item++]!]);
+      return { kind: 'step', registers };
+    }
+    case 'store':
+      return { kind: 'store', at: e.at, physical: e.physical, bytes: e.bytes, old: e.old, new: e.new };
+    case 'fill':
+      return { kind: 'fill', at: e.at, frame: e.frame, bytes: e.bytes, flags: e.flags };
+  }
+  throw new Error(`internal error: ${e.kind} in a detail stream`);
+}
