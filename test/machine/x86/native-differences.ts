@@ -50,10 +50,10 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     reason:
-      'A call of an address that is not canonical, with a stack that faults: which of the two is told is the ' +
-      "processor's choice. Ours looks at the target first, as in SDM 2A, CALL.",
+      'A call or far return to where it may not go, and a fault of the stack: the real processor tells of the stack. ' +
+      'We look at the target first, as SDM 2A, CALL, and 2B, RET, have it.',
     accounts: (form, native, ours) =>
-      is(form, 'call') &&
+      is(form, 'call', 'retf') &&
       (native.fault?.vector === 14 || native.fault?.vector === 12) &&
       ours.fault?.vector === 13 &&
       sameRegisters(native, ours),

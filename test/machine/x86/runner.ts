@@ -1,15 +1,18 @@
 /**
  * The emulated processor as a runner of cases: the little world of tools/cpu/layout.mjs in guest memory, one instruction,
  * and what it did. Half of the cases run with cold fast tags, and half as a whole block instead of a single step, so that
- * both kinds of records and both ways to memory are compared.
+ * both kinds of records and both ways to memory are compared. A fault goes through the guest's IDT, as on the real
+ * machine, and what is compared is the frame that its handler finds.
  */
 import { assert } from '../../../src/base/assert.js';
 import { asPaddr, asTicks } from '../../../src/base/brand.js';
 import { REG } from '../../../src/isa/x86_64.js';
-import type { Exit } from '../../../src/machine/engine/exits.js';
+import type { Exit, Trap } from '../../../src/machine/engine/exits.js';
 import { Cpu, CR0, CR4, EFER } from '../../../src/machine/x86/cpu.js';
-
+import { deliver } from '../../../src/machine/x86/deliver.js';
+import { HIDDEN_STATE } from '../../../src/machine/x86/hidden.js';
 import { DIFFERENCES } from './native-differences.js';
+import { KERNEL, mapKernel, TSS_LIMIT } from './runner-kernel.js';
 
 /** As in tools/cpu/layout.mjs, which says more. */
 export interface Patch {
@@ -27,6 +30,8 @@ export interface Case {
   readonly fx?: Uint8Array;
 }
 export interface Result {
+  /** Set if there is none: the instruction is not implemented, and why. */
+  refused?: string;
   gpr: BigUint64Array;
   rip: bigint;
   rflags: bigint;
@@ -40,6 +45,11 @@ const DATA = 0x4001_0000;
 const DATA_BYTES = 0x5000;
 const INT3 = 0xcc;
 const BREAKPOINT = 3;
+const PAGE_FAULT = 14;
+/** Vectors whose frame has an error code. */
+const WITH_ERROR = new Set([8, 10, 11, 12, 13, 14, 17]);
+/** In Case.gpr. */
+const RSP = 4;
 /** Where the pages are in guest memory. */
 const CODE_AT = 0x3000;
 const DATA_AT = 0x1_0000;
@@ -70,10 +80,9 @@ const GENERAL = 'rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15'
   .map(name => (REG as Record<string, number>)[name]!);
 
 export interface Runner {
-  /** What the instruction did, or why it was refused. */
-  run(c: Case): Result | string;
-  /** Whether a difference from the native result is a known one. */
-  accounts(c: Case, native: Result, ours: Result): boolean;
+  run(c: Case): Result;
+  /** Why a result differs from the native one as it should; undefined if it should not. */
+  known(form: string, native: Result, ours: Result): string | undefined;
 }
 
 /** The machine is made once; each case sets all of its world again. */
@@ -101,8 +110,10 @@ export function createRunner(): Runner {
     cpu.set(REG.rip!, c.rip);
     return data;
   };
-  const result = (before: Uint8Array, rip: bigint, exit: Exit | undefined): Result | string => {
-    if (exit && exit.kind !== 'trap') return exit.kind === 'unimplemented' ? exit.what : exit.kind;
+  const result = (before: Uint8Array, rip: bigint, exit: Exit | undefined): Result => {
+    if (exit && exit.kind !== 'trap') return refusal(exit.kind === 'unimplemented' ? exit.what : exit.kind);
+    const fault = exit && faultOf(exit.trap);
+    if (typeof fault === 'string') return refusal(fault);
     const after = memory.guest.slice(DATA_AT, DATA_AT + DATA_BYTES);
     const r: Result = {
       gpr: BigUint64Array.from(GENERAL, reg => cpu.get(reg)),
@@ -110,9 +121,25 @@ export function createRunner(): Runner {
       rflags: cpu.get(REG.rflags!) & FLAGS_COMPARED,
       writes: changes(before, after),
     };
-    if (!exit) return r;
-    const { vector, code, address } = exit.trap;
-    return { ...r, fault: { vector, error: code ?? 0, cr2: address ?? 0n } };
+    if (!fault) return r;
+    r.gpr[RSP] = fault.rsp;
+    const { vector, error, cr2 } = fault;
+    return { ...r, rip: fault.rip, rflags: fault.rflags & FLAGS_COMPARED, fault: { vector, error, cr2 } };
+  };
+  /** Delivers a fault and reads the frame of its handler; or why it could not be delivered. */
+  const faultOf = (trap: Trap) => {
+    const failed = deliver(cpu, trap);
+    if (failed) return `delivery of vector ${trap.vector} ends with ${failed.kind}`;
+    const vector = Number(cpu.get(REG.rip!) - KERNEL.handlers) / 16;
+    let at = KERNEL.stackAt - Number(KERNEL.stack - cpu.get(REG.rsp!));
+    const pop = (): bigint => {
+      at += 8;
+      return memory.read(asPaddr(at - 8), 8);
+    };
+    const error = WITH_ERROR.has(vector) ? Number(pop()) : 0;
+    const [rip, cs, rflags, rsp, ss] = [pop(), pop(), pop(), pop(), pop()];
+    assert(cs === 0x33n && ss === 0x2bn, 'the frame has the segments of ring 3');
+    return { vector, error, rip, rflags, rsp, cr2: vector === PAGE_FAULT ? cpu.get(REG.cr2!) : 0n };
   };
   const toEnd = (ticks: number): Exit => {
     for (;;) {
@@ -122,7 +149,7 @@ export function createRunner(): Runner {
   };
 
   return {
-    accounts: (c, native, ours) => DIFFERENCES.some(d => d.accounts(c.form, native, ours)),
+    known: (form, native, ours) => DIFFERENCES.find(d => d.accounts(form, native, ours))?.reason,
     run(c) {
       assert(!c.fx, 'x87 and SSE are not emulated');
       turn++;
@@ -134,8 +161,9 @@ export function createRunner(): Runner {
         const exit = toEnd(100);
         const done = machine.ticks - start;
         if (done === 0) return result(before, cpu.get(REG.rip!), exit);
-        if (done === 1 && !isBreakpoint(exit, 'trap')) return result(before, cpu.get(REG.rip!), undefined);
-        if (done === 2 && isBreakpoint(exit, 'trap')) return result(before, cpu.get(REG.rip!) - 1n, undefined);
+        if (done === 1 && !isTrap(exit)) return result(before, cpu.get(REG.rip!), undefined);
+        if (done === 2 && isTrap(exit) && exit.trap.vector === BREAKPOINT)
+          return result(before, cpu.get(REG.rip!) - 1n, undefined);
         // It went elsewhere in the page, or is an int3 itself.
       }
       const before = prepare(c);
@@ -145,8 +173,16 @@ export function createRunner(): Runner {
   };
 }
 
-const isBreakpoint = (exit: Exit, kind: 'trap' | 'fault'): boolean =>
-  exit.kind === 'trap' && exit.trap.vector === BREAKPOINT && exit.trap.kind === kind;
+const refusal = (refused: string): Result => ({
+  refused,
+  gpr: new BigUint64Array(16),
+  rip: 0n,
+  rflags: 0n,
+  writes: [],
+});
+/** The instruction is done and raised a trap: int n. */
+const isTrap = (exit: Exit): exit is Extract<Exit, { kind: 'trap' }> =>
+  exit.kind === 'trap' && exit.trap.kind === 'trap';
 
 /** 64-bit mode, ring 3, and the pages of the world. */
 function mapWorld(cpu: Cpu): void {
@@ -170,6 +206,14 @@ function mapWorld(cpu: Cpu): void {
   cpu.set(REG.cr4!, CR4.PAE);
   cpu.set(REG.efer!, EFER.SCE | EFER.LME | EFER.LMA | EFER.NXE);
   cpu.set(REG.cr0!, CR0.PE | CR0.PG | CR0.WP);
+  entry(l4, KERNEL.topIndex, BigInt(mapKernel(memory)) | PRESENT | WRITE | USED);
+  cpu.set(REG.gdtr_base!, KERNEL.gdt);
+  cpu.set(REG.gdtr_limit!, 127n);
+  cpu.set(REG.idtr_base!, KERNEL.idt);
+  cpu.set(REG.idtr_limit!, 4095n);
+  cpu.set(REG.tr!, 0x40n);
+  cpu.hidden.set(HIDDEN_STATE.trBase, KERNEL.tss);
+  cpu.hidden.set(HIDDEN_STATE.trLimit, TSS_LIMIT);
   cpu.set(REG.cs!, 0x33n);
 }
 
