@@ -50,6 +50,9 @@ interface Kept extends Dense {
   used: number;
 }
 
+/** Part of the budget at which it counts as used up. */
+const FULL = 0.9;
+
 /**
  * Dense keyframes in order, within a budget. When they are too many, of the half that was not used for longest the one goes
  * whose neighbours are closest together: what is left covers the recording evenly, however long it is.
@@ -83,8 +86,17 @@ export class DenseKeyframes {
     return lo;
   }
 
-  has(applied: number): boolean {
-    return this.kept[this.find(applied)]?.applied === applied;
+  /**
+   * True if one here would be worth making. Once the budget is used up, only where the kept ones are far apart: making one
+   * costs some 20 ms, and a seek that makes what the next one drops is slow for nothing.
+   */
+  wants(applied: number): boolean {
+    const at = this.find(applied);
+    const [before, after] = [this.kept[at - 1], this.kept[at]];
+    if (after?.applied === applied) return false;
+    if (this.total < FULL * this.budgetBytes || !after) return true;
+    const average = this.kept.at(-1)!.applied / this.kept.length;
+    return after.applied - (before?.applied ?? 0) > 2 * average;
   }
   /** The kept ones next to a moment: at most one not after it, at most one after it. */
   around(applied: number): Dense[] {

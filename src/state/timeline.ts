@@ -20,7 +20,8 @@ import { EMPTY_TREE } from './tree.js';
 const DENSE_CHUNKS = 4;
 /** Cost of laying sparse keyframes over an event's span, against 1 for decoding and folding the event. */
 const SPARSE_COST = 0.15;
-const DEFAULT_BUDGET = 160 * 2 ** 20;
+/** An estimate of bytes; the process grows by about 1.5 times as much. */
+const DEFAULT_BUDGET = 112 * 2 ** 20;
 
 /** What a search looks for: events of these kinds (all, if not given) for which `where` says yes. */
 export interface Match {
@@ -55,7 +56,7 @@ export function* findEvent(source: Source, from: number, direction: 1 | -1, matc
 }
 
 export interface TimelineOptions {
-  /** Bytes that dense keyframes may take; 160 MiB unless told. */
+  /** Bytes that dense keyframes may take; 112 MiB unless told. */
   readonly budgetBytes?: number;
 }
 
@@ -181,7 +182,7 @@ export class Timeline {
     if (pool.applied === block.first && n % DENSE_CHUNKS === 0) this.keep();
   }
   private keep(): void {
-    if (this.pool.applied > 0 && !this.dense.has(this.pool.applied))
+    if (this.pool.applied > 0 && this.dense.wants(this.pool.applied))
       this.dense.add(this.pool.applied, this.pool.keyframe());
   }
 }
