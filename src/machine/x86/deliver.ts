@@ -53,17 +53,22 @@ export const interrupt = (cpu: Cpu, vector: number): Exit | undefined =>
   deliverAll(cpu, { vector, code: undefined, address: undefined, kind: 'interrupt', software: undefined });
 
 function deliverAll(cpu: Cpu, first: Delivery): Exit | undefined {
+  noteAddress(cpu, first);
   for (let current = first; ; ) {
-    if (current.vector === VECTOR.page && current.address !== undefined) cpu.set(REG.cr2!, current.address);
     const failed = cpu.attempt(() => enter(cpu, current));
     if (!failed) return undefined;
     if (failed.kind !== 'trap') return failed;
+    noteAddress(cpu, failed.trap);
     // What int n could not do did not happen: pc goes back to it.
     if (current.software !== undefined) cpu.machine.pc -= BigInt(current.software);
     const next = combined(current, { software: undefined, ...failed.trap });
     if (!next) return { kind: 'shutdown' };
     current = next;
   }
+}
+/** A page fault sets cr2 when it is met, even one that becomes a double fault. */
+function noteAddress(cpu: Cpu, { vector, address }: Pick<Delivery, 'vector' | 'address'>): void {
+  if (vector === VECTOR.page && address !== undefined) cpu.set(REG.cr2!, address);
 }
 /** What becomes of a fault met while another is being delivered; undefined: shutdown. */
 function combined(first: Delivery, second: Delivery): Delivery | undefined {
@@ -120,8 +125,9 @@ function enter(cpu: Cpu, { vector, code, kind, software }: Delivery): undefined 
   );
   const rflags = cpu.get(REG.rflags!);
   // A fault is pushed with RF, so that a breakpoint on its instruction does not stop it again (SDM 3B, 17.3.1.1).
-  const resume = kind === 'fault' && vector !== VECTOR.debug ? RFLAGS.RF : 0n;
-  const frame = [cpu.get(REG.ss!), from, rflags | resume, cpu.get(REG.cs!), cpu.machine.pc];
+  const pushed =
+    kind === 'trap' ? rflags & ~RFLAGS.RF : kind === 'fault' && vector !== VECTOR.debug ? rflags | RFLAGS.RF : rflags;
+  const frame = [cpu.get(REG.ss!), from, pushed, cpu.get(REG.cs!), cpu.machine.pc];
   if (code !== undefined) frame.push(BigInt(code));
   let rsp = BigInt.asUintN(64, stack & ~15n);
   const push = (value: bigint): void => {
