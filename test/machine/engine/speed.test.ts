@@ -56,6 +56,20 @@ test.runIf(process.env.SPEED)('trapped stores, TLB misses and far code', () => {
   tables.enable(0);
   rounds('two TLB misses and loop', misses, 0x1000n, 1e6);
 
+  // mov edx,200; L: lea rdi,[0x20000]; lea rsi,[0x40000]; mov ecx,count; (the instruction); dec edx; jnz L; hlt
+  const repeated = (name: string, instruction: string, count: number, watch = false): void => {
+    const ecx = Buffer.from(Uint32Array.of(count).buffer).toString('hex');
+    const back = (256 - 25 - instruction.length / 2).toString(16);
+    const cpu = bare(`bac8000000 488d3c2500000200 488d342500000400 b9${ecx} ${instruction} ffca 75${back} f4`);
+    if (watch) for (let n = 0; n < 16; n++) cpu.memory.watch(asFrame(0x20 + n), true);
+    rounds(name, cpu, 0x1000n, 200);
+  };
+  repeated('rep stosq of a page', 'f348ab', 512);
+  repeated('rep movsq of a page', 'f348a5', 512);
+  repeated('rep movsb of 64 KiB', 'f3a4', 65_536);
+  repeated('rep stosq of a watched page', 'f348ab', 512, true);
+  repeated('repe cmpsb of a page', 'f3a6', 4096);
+
   // 3,000 calls to small functions on distinct pages, 4 instructions each.
   const far = bare('f4');
   const code = bytes('4883c001 4883c101 4801c8 c3');
