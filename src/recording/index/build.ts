@@ -53,6 +53,8 @@ const ROWS_MAX = 2 ** 21;
 /** ... or so many rare events that a keyframe has to repeat. */
 const OTHERS_MAX = 2 ** 14;
 
+// Read once: properties of KIND are looked up by name.
+const { regs: REGS, pte: PTE, adopt: ADOPT, release: RELEASE } = KIND;
 const FRAME_KIND_OF = new Int8Array(256).fill(-1);
 FRAME_KINDS.forEach((name, n) => {
   FRAME_KIND_OF[KIND[name]] = n;
@@ -108,10 +110,10 @@ export class Builder implements IndexBuilder {
     slots.need(count);
     for (let i = from; i < count; i++) {
       const k = kind[i]!;
-      if (k === KIND.regs) this.addRegisters(block, row[i]!, block.vcpu[i]!);
-      else if (k === KIND.pte) this.addWrite(block, row[i]!, base + i);
+      if (k === REGS) this.addRegisters(block, row[i]!, block.vcpu[i]!);
+      else if (k === PTE) this.addWrite(block, row[i]!, base + i);
       else if (FRAME_KIND_OF[k]! >= 0) this.addNumber(block, k, row[i]!, base + i);
-      else if (k === KIND.adopt || k === KIND.release) this.addTable(block, k, row[i]!, base + i);
+      else if (k === ADOPT || k === RELEASE) this.addTable(block, k, row[i]!, base + i);
     }
     this.others.add(block, from);
     this.end = block.first + count;
@@ -140,7 +142,7 @@ export class Builder implements IndexBuilder {
 
   private addTable({ col }: Block, kind: number, r: number, seq: number): void {
     const { slots } = this;
-    const adopted = kind === KIND.adopt;
+    const adopted = kind === ADOPT;
     const c = adopted ? col.adopt : col.release;
     const space = c.space[r]!;
     const stride = c.bytes[r]!;

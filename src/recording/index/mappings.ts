@@ -3,7 +3,9 @@
  * SLOTS, and rows of SLOTS ascend by entry and then by time: so everything here is sorted by entry and one pass suffices.
  */
 import { ENDED, KEPT } from './build.js';
+import type { ListReader } from './list.js';
 import type { SegmentIndex } from './segment.js';
+import type { SeqSet } from './seqs.js';
 
 /** Entries that point to what a key says, sorted by entry (as key of SLOTS); `n` of the columns' elements count. */
 export interface Live {
@@ -20,70 +22,67 @@ export const NOTHING_LIVE: Live = {
   levels: new Uint8Array(0),
 };
 
-/** Calls `each` for the rows of MAPPERS under `key`, with their row of SLOTS and what they say. */
-function forMappers(segment: SegmentIndex, key: number, each: (row: number, says: number, next: number) => void): void {
-  const { mappers } = segment.lists;
+/** Rows of SLOTS that MAPPERS names under `key`, and what it says of each (MADE, KEPT, ENDED): row * 4 + that. */
+function mappersOf({ lists: { mappers } }: SegmentIndex, key: number): Uint32Array {
+  if (mappers.rows === 0) return NO_ROWS;
+  const start = mappers.lowerBound(key, 0);
   const end = mappers.lowerBound(key, 2 ** 32);
-  let before = -1;
-  for (let at = mappers.lowerBound(key, 0); at < end; ) {
-    const { first, n, values } = mappers.blockOf(at);
-    const stop = Math.min(first + n, end);
-    for (; at < stop; at++) {
-      const value = values[at - first]!;
-      if (before >= 0) each(before >>> 2, before & 3, value);
-      before = value;
-    }
+  if (start === end) return NO_ROWS;
+  const out = new Uint32Array(end - start);
+  for (let row = start; row < end; ) {
+    const { first, n, values } = mappers.blockOf(row);
+    const stop = Math.min(n, end - first);
+    out.set(values.subarray(row - first, stop), row - start);
+    row = first + stop;
   }
-  if (before >= 0) each(before >>> 2, before & 3, -1);
+  return out;
 }
+const NO_ROWS = new Uint32Array(0);
 
 /**
  * What is live at the end of a segment, or at `before` where that is earlier, from what was live at its start.
  * Entries that the segment does not mention stay as they were.
  */
 export function liveAfter(segment: SegmentIndex, key: number, live: Live, before: number): Live {
-  const { mappers, slots } = segment.lists;
-  if (mappers.rows === 0) return live;
-  const rows = mappers.lowerBound(key, 2 ** 32) - mappers.lowerBound(key, 0);
-  if (rows === 0) return live;
+  const rows = mappersOf(segment, key);
+  if (rows.length === 0) return live;
+  const { slots } = segment.lists;
   const limit = segment.relative(before);
-  const out = new Growing(live.n + rows);
-  let kept = 0; // of `live`, entries below are done
-  // The entry at hand and how it stands.
-  let slot = -1;
-  let since = -1;
-  let level = 0;
-  const close = (): void => {
-    if (slot < 0) return;
+  const out = new Growing(live.n + rows.length);
+  let block = slots.blockOf(rows[0]! >>> 2);
+  let kept = 0; // of `live`, what is before is done
+  for (let m = 0; m < rows.length; ) {
+    // One entry: the last of its rows before the limit says how it stands.
+    let slot = -1;
+    let row = -1;
+    let level = 0;
+    let since = -1;
+    for (; m < rows.length; m++) {
+      const next = rows[m]! >>> 2;
+      if (next >= block.first + block.n) block = slots.blockOf(next);
+      const i = next - block.first;
+      if (slot < 0) slot = block.keys[i]!;
+      else if (block.keys[i] !== slot) break;
+      if (block.values[i]! >= limit) continue;
+      row = next;
+      level = block.notes[i]!;
+      since = (rows[m]! & 3) === ENDED ? -1 : segment.firstSeq + block.values[i]!;
+    }
+    if (row < 0) continue;
+    if (since >= 0 && isWrittenAgain(slots, row, slot, limit)) since = -1;
     while (kept < live.n && live.slots[kept]! < slot) out.copy(live, kept++);
     if (kept < live.n && live.slots[kept] === slot) kept++;
     if (since >= 0) out.push(slot, since, level);
-  };
-  forMappers(segment, key, (row, says) => {
-    let block = slots.blockOf(row);
-    const i = row - block.first;
-    const seq = block.values[i]!;
-    if (seq >= limit) return;
-    const at = block.keys[i]!;
-    if (at !== slot) {
-      close();
-      slot = at;
-    }
-    since = -1;
-    if (says === ENDED) return;
-    // Written again before the limit? If it then still points here, the next row of MAPPERS says so.
-    level = block.notes[i]!;
-    const next = row + 1;
-    if (next < slots.rows) {
-      if (next >= block.first + block.n) block = slots.blockOf(next);
-      const j = next - block.first;
-      if (block.keys[j] === at && block.values[j]! < limit) return;
-    }
-    since = segment.firstSeq + seq;
-  });
-  close();
+  }
   while (kept < live.n) out.copy(live, kept++);
   return out;
+}
+
+/** True if the row after `row` of SLOTS is of the same entry and before the limit: MAPPERS had told if it still pointed there. */
+function isWrittenAgain(slots: ListReader, row: number, slot: number, limit: number): boolean {
+  if (row + 1 >= slots.rows) return false;
+  const { first, keys, values } = slots.blockOf(row + 1);
+  return keys[row + 1 - first] === slot && values[row + 1 - first]! < limit;
 }
 
 class Growing implements Live {
@@ -106,22 +105,23 @@ class Growing implements Live {
   }
 }
 
-/** Events of the segment before `before` that made or ended a mapping of what `key` says; any order. */
-export function historyIn(segment: SegmentIndex, key: number, before: number): number[] {
-  const { mappers, slots } = segment.lists;
-  const out: number[] = [];
-  if (mappers.rows === 0) return out;
+/** Adds the events of the segment before `before` that made or ended a mapping of what `key` says. */
+export function historyIn(segment: SegmentIndex, into: SeqSet, key: number, before: number): void {
+  const { slots } = segment.lists;
+  const rows = mappersOf(segment, key);
   const limit = segment.relative(before);
-  const add = (seq: number): void => {
-    if (seq < limit) out.push(segment.firstSeq + seq);
-  };
-  forMappers(segment, key, (row, says, next) => {
+  for (let m = 0; m < rows.length; m++) {
+    const row = rows[m]! >>> 2;
+    const says = rows[m]! & 3;
     let block = slots.blockOf(row);
-    const at = block.keys[row - block.first]!;
-    if (says !== KEPT) add(block.values[row - block.first]!);
-    if (says === ENDED || row + 1 === slots.rows || (next >= 0 && next >>> 2 === row + 1)) return;
-    block = slots.blockOf(row + 1);
-    if (block.keys[row + 1 - block.first] === at) add(block.values[row + 1 - block.first]!);
-  });
-  return out;
+    const slot = block.keys[row - block.first]!;
+    const seq = block.values[row - block.first]!;
+    if (says !== KEPT && seq < limit) into.add(seq);
+    // Where the next row of the entry is not one of these, it ended the mapping.
+    const next = row + 1;
+    if (says === ENDED || next === slots.rows || (m + 1 < rows.length && rows[m + 1]! >>> 2 === next)) continue;
+    block = slots.blockOf(next);
+    if (block.keys[next - block.first] === slot && block.values[next - block.first]! < limit)
+      into.add(block.values[next - block.first]!);
+  }
 }

@@ -13,6 +13,7 @@ import type { OpenIndex, Segment, Tail } from './contract.js';
 import { BlockCache } from './list.js';
 import { historyIn, type Live, liveAfter, NOTHING_LIVE } from './mappings.js';
 import { SegmentIndex } from './segment.js';
+import { concat, type SeqSet } from './seqs.js';
 import { TailIndex } from './tail.js';
 import { SIZES, targetKey } from './targets.js';
 
@@ -66,27 +67,26 @@ class IndexOverSegments implements OpenIndex {
 
   *slotWrites(space: Space, at: Paddr, before: number): Work<Float64Array> {
     const { number, frame, offset, key } = placeOf(space, at);
-    const segments = this.before(before);
-    const found: number[] = [];
-    for (let n = segments.length - 1; n >= 0; n--) {
-      yield { done: segments.length - 1 - n, total: segments.length };
-      const segment = segments[n]!;
-      const seqs = [...segment.slotSeqs(key, before), ...segment.coverSeqs(number, frame, before, offset)];
-      pushNewestFirst(found, seqs);
-    }
-    return Float64Array.from(found);
+    return (yield* this.gather(before, (segment, into) => {
+      segment.slotSeqs(into, key, key + 1, before);
+      segment.coverSeqs(into, number, frame, before, offset);
+    })).reverse();
   }
 
   tableWrites(space: Space, table: Frame, before: number, limit: number): Float64Array {
     const number = SPACES.indexOf(space);
-    const found: number[] = [];
+    const from = slotKey(number, table, 0);
+    const parts: Float64Array[] = [];
+    let found = 0;
     for (const segment of this.before(before).reverse()) {
-      if (found.length >= limit) break;
-      const from = slotKey(number, table, 0);
-      const seqs = [...segment.slotSeqsBetween(from, from + 4096, before), ...segment.coverSeqs(number, table, before)];
-      pushNewestFirst(found, seqs);
+      if (found >= limit) break;
+      const into = segment.seqs();
+      segment.slotSeqs(into, from, from + 4096, before);
+      segment.coverSeqs(into, number, table, before);
+      found += into.size;
+      parts.push(into.ascending().reverse());
     }
-    return Float64Array.from(found.slice(0, Math.max(0, limit)));
+    return concat(parts).slice(0, Math.max(0, limit));
   }
 
   *mappers(space: Space, frame: Frame, before: number): Work<readonly Mapping[]> {
@@ -106,25 +106,27 @@ class IndexOverSegments implements OpenIndex {
   }
 
   *mappingHistory(space: Space, frame: Frame, before: number): Work<Float64Array> {
-    const segments = this.before(before);
     const keys = containing(space, frame);
-    const found: number[] = [];
-    for (let n = 0; n < segments.length; n++) {
-      yield { done: n, total: segments.length };
-      const seqs = keys.flatMap(key => historyIn(segments[n]!, key, before));
-      pushOldestFirst(found, seqs);
-    }
-    return Float64Array.from(found);
+    return yield* this.gather(before, (segment, into) => {
+      for (const key of keys) historyIn(segment, into, key, before);
+    });
   }
 
   *frameChanges(frame: Frame, before: number): Work<Float64Array> {
+    return yield* this.gather(before, (segment, into) => segment.frameSeqs(into, frame, before));
+  }
+
+  /** What `add` finds in each segment, oldest first. */
+  private *gather(before: number, add: (segment: SegmentIndex, into: SeqSet) => void): Work<Float64Array> {
     const segments = this.before(before);
-    const found: number[] = [];
+    const parts: Float64Array[] = [];
     for (let n = 0; n < segments.length; n++) {
       yield { done: n, total: segments.length };
-      pushOldestFirst(found, segments[n]!.frameSeqs(frame, before));
+      const into = segments[n]!.seqs();
+      add(segments[n]!, into);
+      parts.push(into.ascending());
     }
-    return Float64Array.from(found);
+    return concat(parts);
   }
 
   lastFrameChange(kind: FrameKind, frame: Frame, before: number): number {
@@ -147,14 +149,4 @@ function placeOf(space: Space, at: Paddr) {
 function containing(space: Space, frame: Frame): number[] {
   const number = SPACES.indexOf(space);
   return SIZES.map((span, size) => targetKey(number, frame - (frame % 2 ** span), size));
-}
-
-/** Adds each once, from high to low: all are smaller than what is there. */
-function pushNewestFirst(found: number[], seqs: number[]): void {
-  seqs.sort((a, b) => b - a);
-  for (const seq of seqs) if (found.at(-1) !== seq) found.push(seq);
-}
-function pushOldestFirst(found: number[], seqs: number[]): void {
-  seqs.sort((a, b) => a - b);
-  for (const seq of seqs) if (found.at(-1) !== seq) found.push(seq);
 }

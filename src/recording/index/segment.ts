@@ -4,6 +4,7 @@ import { FRAME_KINDS } from '../../events/kinds.js';
 import { coverKey, HEAD_BYTES, INDEX_VERSION, LISTS } from './build.js';
 import type { Segment } from './contract.js';
 import { type BlockCache, FENCE_BYTES, type ListPlace, ListReader } from './list.js';
+import { SeqSet } from './seqs.js';
 
 type Lists = { readonly [L in (typeof LISTS)[number]]: ListReader };
 
@@ -64,25 +65,18 @@ export class SegmentIndex {
     return value < 0 ? -1 : this.firstSeq + value;
   }
 
+  /** A set for seqs of this segment. */
+  seqs(): SeqSet {
+    return new SeqSet(this.firstSeq, this.endSeq - this.firstSeq);
+  }
+
   /** The last row of SLOTS for this entry. */
   lastSlot(key: number, before: number): number {
     return this.seq(this.lists.slots.lastBefore(key, this.relative(before)));
   }
-  slotSeqs(key: number, before: number): number[] {
-    return this.slotSeqsBetween(key, key + 1, before);
-  }
-  /** Rows of SLOTS for entries in a range of keys; any order. */
-  slotSeqsBetween(fromKey: number, toKey: number, before: number): number[] {
-    const { slots } = this.lists;
-    const out: number[] = [];
-    const limit = this.relative(before);
-    const end = slots.lowerBound(toKey, 0);
-    for (let row = slots.lowerBound(fromKey, 0); row < end; ) {
-      const { first, n, values } = slots.blockOf(row);
-      const stop = Math.min(first + n, end);
-      for (; row < stop; row++) if (values[row - first]! < limit) out.push(this.firstSeq + values[row - first]!);
-    }
-    return out;
+  /** Rows of SLOTS for entries with fromKey <= key < toKey. */
+  slotSeqs(into: SeqSet, fromKey: number, toKey: number, before: number): void {
+    addValues(into, this.lists.slots, fromKey, toKey, this.relative(before));
   }
 
   /** The last adopt or release that covers byte `offset` of a frame. */
@@ -98,33 +92,33 @@ export class SegmentIndex {
     return -1;
   }
   /** Every adopt and release that covers the byte, or any byte of the frame. */
-  coverSeqs(space: number, frame: number, before: number, offset?: number): number[] {
+  coverSeqs(into: SeqSet, space: number, frame: number, before: number, offset?: number): void {
     const { covers } = this.lists;
     const key = coverKey(space, frame);
-    const out: number[] = [];
     const end = covers.lowerBound(key, this.relative(before));
     for (let row = covers.lowerBound(key, 0); row < end; row++) {
       const { first, values, notes } = covers.blockOf(row);
-      if (offset === undefined || inside(notes[row - first]!, offset)) out.push(this.firstSeq + values[row - first]!);
+      if (offset === undefined || inside(notes[row - first]!, offset)) into.add(values[row - first]!);
     }
-    return out;
   }
 
   lastNumber(kind: number, frame: number, before: number): number {
     return this.seq(this.lists.ledger.lastBefore(frame * 8 + kind, this.relative(before)));
   }
-  /** Every change of a number of the frame; any order. */
-  frameSeqs(frame: number, before: number): number[] {
-    const { ledger } = this.lists;
-    const limit = this.relative(before);
-    const out: number[] = [];
-    const end = ledger.lowerBound(frame * 8 + FRAME_KINDS.length, 0);
-    for (let row = ledger.lowerBound(frame * 8, 0); row < end; ) {
-      const { first, n, values } = ledger.blockOf(row);
-      const stop = Math.min(first + n, end);
-      for (; row < stop; row++) if (values[row - first]! < limit) out.push(this.firstSeq + values[row - first]!);
-    }
-    return out;
+  /** Every change of a number of the frame. */
+  frameSeqs(into: SeqSet, frame: number, before: number): void {
+    addValues(into, this.lists.ledger, frame * 8, frame * 8 + FRAME_KINDS.length, this.relative(before));
+  }
+}
+
+/** Adds the values below `limit` of the rows with fromKey <= key < toKey. */
+function addValues(into: SeqSet, list: ListReader, fromKey: number, toKey: number, limit: number): void {
+  const end = list.lowerBound(toKey, 0);
+  for (let row = list.lowerBound(fromKey, 0); row < end; ) {
+    const { first, n, values } = list.blockOf(row);
+    const stop = Math.min(n, end - first);
+    for (let i = row - first; i < stop; i++) if (values[i]! < limit) into.add(values[i]!);
+    row = first + stop;
   }
 }
 
