@@ -9,6 +9,7 @@ import type { Memory } from '../engine/memory.js';
 import { WALK } from '../engine/walk.js';
 
 const PRESENT = 1;
+const USER = 4;
 const LARGE = 0x80;
 /** Frame number in an entry: bits 51..12. */
 const frameIn = (lo: number, hi: number): number => (hi & 0xf_ffff) * 2 ** 20 + (lo >>> 12);
@@ -22,10 +23,15 @@ export class Peek {
     this.guest = new DataView(memory.guest.buffer, memory.guest.byteOffset, memory.guest.length);
   }
 
-  /** Physical address of a virtual one under the current root; -1 where nothing, or no memory, is mapped. */
+  /**
+   * Physical address of a virtual one under the current root; -1 where nothing, or no memory, is mapped, and while user code
+   * runs where it has no access.
+   */
   translate(lo: number, hi: number): number {
     const { view } = this.memory;
-    if (!(view.getUint32(CONTROL.walkFlags, true) & WALK.paging)) return this.inMemory(hi * 2 ** 32 + lo);
+    const flags = view.getUint32(CONTROL.walkFlags, true);
+    const needed = flags & WALK.user ? PRESENT | USER : PRESENT;
+    if (!(flags & WALK.paging)) return this.inMemory(hi * 2 ** 32 + lo);
     const sign = hi >> 15;
     if (sign !== 0 && sign !== -1) return -1; // not canonical
     const cr3 = registerAt(REG.cr3!);
@@ -35,7 +41,7 @@ export class Peek {
       const at = this.inMemory(table * PAGE_BYTES + 8 * indices[4 - level]!);
       if (at < 0) return -1;
       const entryLo = this.guest.getUint32(at, true);
-      if (!(entryLo & PRESENT)) return -1;
+      if ((entryLo & needed) !== needed) return -1;
       table = frameIn(entryLo, this.guest.getUint32(at + 4, true));
       if ((level === 2 || level === 3) && entryLo & LARGE) {
         const bytes = level === 2 ? 2 ** 21 : 2 ** 30;

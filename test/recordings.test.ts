@@ -1,0 +1,49 @@
+/**
+ * The recordings that come with the program are what the program records today: each guest is recorded again and compared by
+ * what happened (the chained hash of all events, which no compressor and no version of Node changes), and by its digest, the
+ * log as text, which says in words what is different.
+ *
+ * After a change that is meant: REWALK_RECORD=1 npx vitest run test/recordings.test.ts writes them anew.
+ */
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { hex } from '../src/base/u64.js';
+import { GUESTS, imageOf, recordingOf } from '../src/cli/built-in.js';
+import type { Event } from '../src/events/kinds.js';
+import { lineOf } from '../src/events/text.js';
+import { openRecording } from '../src/recording/reader.js';
+import type { Source } from '../src/recording/source.js';
+import { eventsOf, freshFile, recorded } from './session/guests.js';
+
+/** The log without register values and with call stacks by name: what a person compares. */
+function digestOf(source: Source): string {
+  const nameOf = (at: bigint): string => {
+    const symbol = source.symbols.findLast(s => s.at < at); // a return address is behind the call, maybe behind the function
+    return symbol ? `${symbol.name}+${hex(at - symbol.at)}` : hex(at);
+  };
+  const stackOf = (e: Event): string =>
+    'stack' in e && e.stack ? ` [${source.stack(e.stack).map(nameOf).join(' < ')}]` : '';
+  return eventsOf(source)
+    .filter(e => e.kind !== 'regs')
+    .map(e => `${lineOf(e, source.lexicon).replace(/ stack=\d+/, '')}${stackOf(e)}\n`)
+    .join('');
+}
+
+test.for(GUESTS)('the recording of $name is what it records today', guest => {
+  const golden = recordingOf(guest);
+  const digest = golden.replace(/\.rewalk$/, '.txt');
+  const [system, name] = guest.name.split('/') as [string, string];
+  const again = process.env.REWALK_RECORD ? golden : freshFile();
+  recorded({ system, guest: name, image: readFileSync(imageOf(guest)), detail: 'full', out: again });
+  const source = openRecording(again);
+  if (process.env.REWALK_RECORD) writeFileSync(digest, digestOf(source));
+  expect(existsSync(golden), `${golden}: run with REWALK_RECORD=1`).toBe(true);
+  expect(digestOf(source)).toBe(readFileSync(digest, 'utf8'));
+  const known = openRecording(golden);
+  expect(source.chain).toBe(known.chain);
+  expect(source.id).toBe(known.id);
+  expect([...source.details(0, source.count)].length).toBe([...known.details(0, known.count)].length);
+  known.close();
+  source.close();
+  if (!process.env.REWALK_RECORD) rmSync(again);
+});
