@@ -160,9 +160,9 @@ export class Timeline {
       const { seq } = this.source.keyframes[n]!;
       if (seq <= this.pool.applied) continue;
       layOver(this.pool, this.source.keyframe(n), this.source);
-      this.keep();
       yield { done: seq, total: target };
     }
+    this.keep(); // only here: one in each place passed over would cost as much again as laying them
   }
 
   /** At most to the end of one chunk. */
