@@ -103,6 +103,7 @@ export function kernel(code: { kernel?: string; user?: string }, registers: Reco
   for (const [selector, value] of Object.entries(GDT)) put(cpu, AT.gdt + BigInt(selector), value);
   put(cpu, AT.tss + 4n, AT.kernelStack);
   put(cpu, AT.tss + 36n, AT.ist);
+  put(cpu, AT.tss + 0x60n, 0x68n << 48n); // no I/O map: its base is behind the end
   tables.enable(code.user ? 3 : 0);
   const set = (name: string, value: bigint): void => cpu.set(R[name]!, value);
   set('cr4', cpu.get(R.cr4!) | CR4.OSFXSR);
