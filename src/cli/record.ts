@@ -65,7 +65,8 @@ async function recordVerb(name: string, options: Options): Promise<number> {
     throw new Trouble(
       `no built-in guest is called ${name}; there is ${GUESTS.map(g => g.name).join(', ')} (or give an --image)`,
     );
-  const image = readImage(options.image ?? imageOf(builtIn!));
+  const imageName = options.image ?? imageOf(builtIn!);
+  const image = readImage(imageName);
   const file = options.output ?? `${basename(guest, '.elf')}.rewalk`;
   const abort = new AbortController();
   const stop = (): void => abort.abort();
@@ -77,6 +78,7 @@ async function recordVerb(name: string, options: Options): Promise<number> {
         system,
         guest,
         image,
+        imageName,
         out: file,
         detail: options.detail ?? (builtIn && !options.image ? 'full' : 'mmu'),
         limits: { ticks: options.limit, events: LIMIT_EVENTS },

@@ -47,8 +47,10 @@ export interface Host {
 
 export interface Boot {
   readonly image: Uint8Array;
-  /** The image's name, for messages. */
+  /** What messages call the image. */
   readonly name: string;
+  /** The guest's name, for its first event. */
+  readonly guest: string;
   readonly memoryBytes: number;
 }
 

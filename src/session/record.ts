@@ -17,6 +17,8 @@ export interface RecordOptions {
   /** The guest's name, as the recording tells it. */
   readonly guest: string;
   readonly image: Uint8Array;
+  /** What messages call the image, if not by the guest's name. */
+  readonly imageName?: string;
   /** The file of the recording; an older one is overwritten once the image is known to load. */
   readonly out: string;
   readonly detail: 'mmu' | 'full';
@@ -58,7 +60,9 @@ export function* record(options: RecordOptions): Work<Recorded> {
   const { guest, image, out, detail, limits } = options;
   const system = systemOf(options.system);
   const memoryBytes = options.memoryBytes ?? system.memoryBytes;
-  const booted = system.boot({ image, name: guest, memoryBytes });
+  const spacing = options.checkpointTicks ?? CHECKPOINT_TICKS;
+  if (!(spacing >= 1 && Number.isSafeInteger(spacing))) throw new Trouble(`checkpoints every ${spacing} ticks`);
+  const booted = system.boot({ image, guest, name: options.imageName ?? guest, memoryBytes });
   const recording = createRecording(
     out,
     {
@@ -79,7 +83,7 @@ export function* record(options: RecordOptions): Work<Recorded> {
     recording.symbols(booted.symbols);
     const host = booted.start({ log: recording.log, intern: recording.intern, printed: options.printed });
     if (detail === 'full') host.trace(recording.detail);
-    const ended = yield* run(host, recording, options);
+    const ended = yield* run(host, recording, spacing, options);
     closed = true;
     const { events, bytes, chain } = recording.close();
     return { how: ended.how, reason: ended.reason, ticks: host.owner.machine.ticks, events, bytes, chain };
@@ -98,11 +102,10 @@ function giveUp(recording: Recorder, out: string): void {
 function* run(
   host: Host,
   recording: Recorder,
-  { detail, limits, checkpointTicks, signal }: RecordOptions,
+  spacing: number,
+  { detail, limits, signal }: RecordOptions,
 ): Work<Ended> {
   const { machine } = host.owner;
-  const spacing = checkpointTicks ?? CHECKPOINT_TICKS;
-  if (!(spacing >= 1 && Number.isSafeInteger(spacing))) throw new Trouble(`checkpoints every ${spacing} ticks`);
   const slice = SLICE_TICKS[detail];
   const checkpoint = (): void => recording.checkpoint({ seq: recording.log.seq, ...saveHost(host) });
   checkpoint();
@@ -125,6 +128,6 @@ function* run(
       tailed = performance.now();
     }
     yield { done: machine.ticks, total: limits.ticks };
-    if (signal?.aborted) return host.end({ how: 'stopped', reason: 'from outside' });
+    if (signal?.aborted) return host.end({ how: 'stopped', reason: 'interrupted' });
   }
 }

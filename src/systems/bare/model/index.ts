@@ -14,7 +14,7 @@ export const BARE: SystemModel = {
   isa: 'x86_64',
   lexicon: LEXICON,
   memoryBytes: 32 * MIB,
-  boot({ image, name, memoryBytes }) {
+  boot({ image, name, guest, memoryBytes }) {
     const cpu = new Cpu(memoryBytes);
     const elf = load(cpu, image, name);
     const code = elf.segments
@@ -24,7 +24,7 @@ export const BARE: SystemModel = {
       symbols: elf.symbols,
       start(sinks) {
         const host = new Bare(cpu, code, sinks);
-        host.start(name);
+        host.start(guest);
         return host;
       },
     };
