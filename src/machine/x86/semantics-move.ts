@@ -100,9 +100,10 @@ export const MOVE: Family = {
     },
     {
       op: 'bswap',
-      forms: forms([4, 8], 'r'),
+      forms: forms([2, 4, 8], 'r'),
       flags: 'none',
       emit: x => {
+        if (x.size === 2) return [x.write(0, i64.const(0)), next]; // undefined (SDM 2A, BSWAP); processors clear it
         const a = get(L.a);
         const swapPairs = (mask: bigint, by: number) =>
           set(

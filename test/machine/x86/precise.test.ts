@@ -201,6 +201,12 @@ test('popf: ring 3 changes neither IF nor IOPL, IOPL 3 frees IF, ring 0 changes 
   expect(popf('669d', 0, 2n | AC | ID, 0x8d5n)).toBe(0x8d7n | AC | ID);
 });
 
+test('bswap of 16 bits, which has no defined result, clears them as processors do', () => {
+  const cpu = crossing('660fc8', undefined);
+  cpu.machine.step();
+  expect(cpu.get(R.rax!)).toBe(0x8877_6655_4433_0000n);
+});
+
 test('a watched page is told of each half of a locked store, in order', () => {
   const cpu = crossing('f0480fc103', RW, { rax: 1n }); // lock xadd [rbx],rax
   cpu.memory.watch(asFrame(3), true);
