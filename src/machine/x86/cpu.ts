@@ -31,6 +31,8 @@ export { CR0, CR4, EFER, RFLAGS };
 
 /** Registers that decide how memory is walked. */
 const MODE = new Set([REG.cs!, REG.cr0!, REG.cr3!, REG.cr4!, REG.efer!]);
+/** Bits of those, as numbers: this is done at every change of privilege. */
+const LOW = { PG: Number(CR0.PG), WP: Number(CR0.WP), NXE: Number(EFER.NXE), PGE: Number(CR4.PGE) } as const;
 const INSN_BYTES_MAX = 15;
 /** SystemOps that reach the stack without an operand that says so: a bad address there is #SS. */
 const STACK_OPS = new Set(['push', 'pop', 'popf', 'enter', 'iret', 'retf', 'callf']);
@@ -143,14 +145,14 @@ export class Cpu {
   /** Makes the control words of the walk follow cs, cr0, cr3, cr4 and efer. The architectural TLB stays. */
   setUpWalk(): void {
     const { view } = this.memory;
-    const has = (reg: number, bit: bigint): boolean => (view.getBigUint64(registerAt(reg), true) & bit) !== 0n;
     const user = this.cpl === 3;
+    const cr0 = view.getUint32(registerAt(REG.cr0!), true);
     const flags =
-      (has(REG.cr0!, CR0.PG) ? WALK.paging : 0) |
+      (cr0 & LOW.PG ? WALK.paging : 0) |
       (user ? WALK.user : 0) |
-      (has(REG.cr0!, CR0.WP) ? WALK.writeProtect : 0) |
-      (has(REG.efer!, EFER.NXE) ? WALK.noExecute : 0) |
-      (has(REG.cr4!, CR4.PGE) ? WALK.global : 0);
+      (cr0 & LOW.WP ? WALK.writeProtect : 0) |
+      (view.getUint32(registerAt(REG.efer!), true) & LOW.NXE ? WALK.noExecute : 0) |
+      (view.getUint32(registerAt(REG.cr4!), true) & LOW.PGE ? WALK.global : 0);
     // The fast tags of each privilege stay when only the privilege changes.
     if ((view.getUint32(CONTROL.walkFlags, true) ^ flags) & ~WALK.user) this.memory.tlb.dropFast();
     view.setUint32(CONTROL.walkFlags, flags, true);
@@ -194,7 +196,8 @@ export class Cpu {
     try {
       return work();
     } finally {
-      this.setUpWalk();
+      view.setUint32(CONTROL.walkFlags, flags, true);
+      view.setUint32(CONTROL.fastData, FAST_DATA.user, true);
     }
   }
   /** Does `work`. What it raises for the guest comes back as an exit; other errors are ours and go on. */

@@ -265,7 +265,7 @@ const popSegment: SystemOp = {
   op: 'pop',
   run: (cpu, insn) => {
     const [segment] = insn.operands;
-    if (segment?.kind !== 'seg') throw new Error('internal error: pop of no segment');
+    if (segment?.kind !== 'seg') return { kind: 'unimplemented', what: 'a form of pop' };
     const rsp = cpu.get(REG.rsp!);
     loadSegment(cpu, segment.reg, Number(cpu.load(rsp, insn.size) & 0xffffn));
     writeRegister(cpu, REG.rsp!, 8, rsp + BigInt(insn.size));

@@ -165,6 +165,15 @@ test.for<[string, string, bigint, boolean, boolean]>([
   }
 });
 
+test('a data breakpoint is met by an instruction that lies across two pages', () => {
+  const { cpu } = kernel({ user: '90' }, { rbx: AT.data, rip: AT.user + 0xffen, dr0: AT.data, dr7: 0x1_0402n });
+  write(cpu, AT.user + 0xffen, '488903f4');
+  expect(run(cpu)).toMatchObject({ trap: { vector: 14, code: 0x15, address: AT.user + 0x1000n } });
+  cpu.set(R.cs!, 0x10n); // the supervisor may fetch both
+  expect(run(cpu)).toEqual(DEBUG);
+  expect([dr6(cpu), cpu.get(R.rip!)]).toEqual([1n, AT.user + 0x1001n]);
+});
+
 test('GD guards the debug registers, and the handler may touch them', () => {
   const { cpu } = kernel({ kernel: '0f21c0' }, { dr7: 0x2400n }); // mov rax,dr0
   gate(cpu, 1);
