@@ -41,18 +41,24 @@ interface Delivery {
   readonly software: number | undefined;
 }
 
+/** Hears of a fault met while another is being delivered, and then of the double fault that the two make, if they do. */
+export type Met = (fault: Omit<Trap, 'kind'>) => void;
+const nobody: Met = () => {};
+
 /**
  * Delivers an exception or software interrupt that ended a run.
+ * @param met hears of what goes wrong on the way
  * @returns nothing when the guest's handler runs next; `shutdown` when not even a double fault can be delivered;
  *   `unimplemented` or `bus` where the machine cannot do what the handler's set-up asks for
  */
-export const deliver = (cpu: Cpu, trap: Trap): Exit | undefined => deliverAll(cpu, { software: undefined, ...trap });
+export const deliver = (cpu: Cpu, trap: Trap, met: Met = nobody): Exit | undefined =>
+  deliverAll(cpu, { software: undefined, ...trap }, met);
 
 /** Delivers an external interrupt; only while cpu.canInterrupt (but vector 2, the NMI, at any time). Returns as deliver. */
 export const interrupt = (cpu: Cpu, vector: number): Exit | undefined =>
-  deliverAll(cpu, { vector, code: undefined, address: undefined, kind: 'interrupt', software: undefined });
+  deliverAll(cpu, { vector, code: undefined, address: undefined, kind: 'interrupt', software: undefined }, nobody);
 
-function deliverAll(cpu: Cpu, first: Delivery): Exit | undefined {
+function deliverAll(cpu: Cpu, first: Delivery, met: Met): Exit | undefined {
   noteAddress(cpu, first);
   for (let current = first; ; ) {
     const failed = cpu.attempt(() => enter(cpu, current));
@@ -61,8 +67,11 @@ function deliverAll(cpu: Cpu, first: Delivery): Exit | undefined {
     noteAddress(cpu, failed.trap);
     // What int n could not do did not happen: pc goes back to it.
     if (current.software !== undefined) cpu.machine.pc -= BigInt(current.software);
-    const next = combined(current, { software: undefined, ...failed.trap });
+    met(failed.trap);
+    const second = { software: undefined, ...failed.trap };
+    const next = combined(current, second);
     if (!next) return { kind: 'shutdown' };
+    if (next !== second) met({ vector: next.vector, code: next.code, address: undefined });
     current = next;
   }
 }

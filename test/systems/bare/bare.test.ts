@@ -1,13 +1,19 @@
 import { beforeAll, expect, test } from 'vitest';
+import { asTicks } from '../../../src/base/brand.js';
 import { hex } from '../../../src/base/u64.js';
 import { finish } from '../../../src/base/work.js';
+import { BLOCK_BYTES, type Block, blockOver, eventAt } from '../../../src/events/block.js';
 import { type Event, type EventMap, KIND, type KindName } from '../../../src/events/kinds.js';
+import { Log } from '../../../src/events/log.js';
+import { lineOf } from '../../../src/events/text.js';
 import { REG } from '../../../src/isa/x86_64.js';
+import { takeCheckpoint } from '../../../src/machine/engine/checkpoint.js';
 import { openRecording, type Recording } from '../../../src/recording/reader.js';
 import { type Recorded, record } from '../../../src/session/record.js';
-import { PATH } from '../../../src/systems/bare/names.js';
+import { BARE } from '../../../src/systems/bare/model/index.js';
+import { LEXICON, PATH } from '../../../src/systems/bare/names.js';
 import { bytes } from '../../machine/engine/guest.js';
-import { eventsOf, freshFile, opened } from '../../session/guests.js';
+import { eventsOf, freshFile, IMAGE, opened } from '../../session/guests.js';
 import { idtOf, imageOf } from './image.js';
 
 const CODE = 0x10_0000;
@@ -49,11 +55,34 @@ test('hlt ends the run, and says whether the guest would have waited', () => {
   expect(guest('fa f4').result).toMatchObject({ how: 'halted', reason: 'hlt with interrupts off', ticks: 2 });
   expect(guest('fb f4').result).toMatchObject({ how: 'halted', reason: expect.stringMatching(/no device/), ticks: 2 });
 });
-test('a trap without an interrupt table is a triple fault', () => {
+test('a trap without an interrupt table is a triple fault, and every fault on the way is told', () => {
   const { result, events } = guest('0f0b');
   expect(result).toMatchObject({ how: 'killed', reason: expect.stringMatching(/triple fault/), ticks: 0 });
-  expect(events.at(-2)).toMatchObject({ kind: 'trap', vector: 6, pc: 0x10_0000n, user: false });
-  expect(events.at(-1)).toMatchObject({ kind: 'end', how: 'killed', cause: events.length - 2 });
+  const traps = events.filter(is('trap'));
+  // #UD, benign, is followed by the #GP of its gate; that of the gate of #GP makes a double fault; then there is nothing left.
+  const gate = (vector: number): number => 8 * vector + 3;
+  expect(traps.map(e => [e.vector, e.error, e.pc])).toEqual([
+    [6, 0, 0x10_0000n],
+    [13, gate(6), 0x10_0000n],
+    [13, gate(13), 0x10_0000n],
+    [8, 0, 0x10_0000n],
+    [13, gate(8), 0x10_0000n],
+  ]);
+  traps.slice(1).forEach((e, n) => expect(e.cause).toBe(traps[n]!.seq));
+  expect(events.at(-1)).toMatchObject({ kind: 'end', how: 'killed', cause: traps.at(-1)!.seq });
+});
+test('a stack that overflows ends in the double fault, whose cause names the address', () => {
+  // lidt [rip+4]; xor esp,esp; ud2: the first push would be below address 0.
+  const code = '0f011d04000000 31e4 0f0b ff0f0020100000000000 f4';
+  const { result, events } = guest(code, { [IDT]: idtOf({ 6: CODE, 14: CODE, 8: CODE + 21 }) });
+  expect(result.how).toBe('killed'); // without a stack of its own the double fault cannot be delivered either
+  expect(events.filter(is('trap')).map(e => [e.vector, e.at])).toEqual([
+    [6, 0n],
+    [14, 0xffff_ffff_ffff_fff8n],
+    [14, 0xffff_ffff_ffff_fff8n],
+    [8, 0n],
+    [14, 0xffff_ffff_ffff_fff8n],
+  ]);
 });
 test('a call for a hypervisor is an invalid opcode: there is none', () => {
   expect(guest('0f01c1').events.find(is('trap'))).toMatchObject({ vector: 6, pc: 0x10_0000n });
@@ -220,4 +249,30 @@ test('who wrote an entry that arrived with adopt: at full detail the store is th
       if (BigInt(store.physicalLo[row]!) === at && store.newLo[row]) stores.push([BigInt(store.newLo[row]!), row]);
   }
   expect(stores.map(([value]) => value)).toEqual([0x10_1005n]);
+});
+
+test.for([1, 7, 997, 30_011])('pauses of %i ticks leave no trace in events, registers or memory', stride => {
+  const run = (slice: number) => {
+    const blocks: string[] = [];
+    const drain = (block: Block): Block => {
+      for (let i = 0; i < block.count; i++) blocks.push(lineOf(eventAt(block, i), LEXICON));
+      return block;
+    };
+    const log = new Log({ swap: drain }, blockOver(new ArrayBuffer(BLOCK_BYTES)));
+    const host = BARE.boot({ image: IMAGE, name: 'g', guest: 'g', memoryBytes: BARE.memoryBytes }).start({
+      log,
+      intern: addresses => addresses.length,
+    });
+    let until = slice;
+    let paused = host.run(asTicks(until));
+    while (typeof paused === 'string') paused = host.run(asTicks((until += slice)));
+    log.flush();
+    const { state } = takeCheckpoint(host.owner);
+    return { events: blocks, state, saved: host.save(), memory: host.owner.machine.memory.guest };
+  };
+  const [whole, cut] = [run(1e9), run(stride)];
+  expect(cut.events).toEqual(whole.events);
+  expect(Buffer.compare(cut.state, whole.state)).toBe(0);
+  expect(Buffer.compare(cut.saved, whole.saved)).toBe(0);
+  expect(Buffer.compare(cut.memory, whole.memory)).toBe(0);
 });

@@ -170,22 +170,28 @@ export class Bare implements Host {
       return killed(
         `${TRAPS_STUCK} traps without an instruction in between, the last vector ${trap.vector} at ${hex(owner.machine.pc)}`,
       );
-    this.regs.write(this.log, KIND.regs, ticks, this.cause);
-    const at = this.put({
+    this.causes.push(this.trapTold(trap));
+    if (this.causes.length > CAUSES_MAX) this.causes.shift();
+    // Where delivery fails, the handler that runs in the end is that of the last fault, which the others led to.
+    const exit = deliver(owner, trap, fault => {
+      this.causes[this.causes.length - 1] = this.trapTold(fault);
+    });
+    if (exit) return this.handle(exit);
+    this.regs.write(this.log, KIND.regs, ticks, this.cause); // what delivery changed: the handler, its stack, cr2
+    return undefined;
+  }
+  private trapTold({ vector, code, address }: Omit<Trap, 'kind'>): number {
+    const { owner } = this;
+    this.regs.write(this.log, KIND.regs, this.ticks, this.cause);
+    return this.put({
       kind: 'trap',
-      vector: trap.vector,
-      error: trap.code ?? 0,
-      at: asVaddr(trap.address ?? 0n),
+      vector,
+      error: code ?? 0,
+      at: asVaddr(address ?? 0n),
       pc: owner.machine.pc,
       user: owner.cpl === 3,
       stack: this.stack(),
     });
-    this.causes.push(at);
-    if (this.causes.length > CAUSES_MAX) this.causes.shift();
-    const exit = deliver(owner, trap);
-    if (exit) return this.handle(exit);
-    this.regs.write(this.log, KIND.regs, ticks, at); // what delivery changed: the handler, its stack, cr2
-    return undefined;
   }
   /** hlt: without a device nothing ever interrupts it, so this is how a bare guest switches off. */
   private halted(): Ended {
