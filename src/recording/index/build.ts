@@ -69,6 +69,8 @@ export function createIndexBuilder(header: Pick<Header, 'isa' | 'vcpus'>, lexico
 export class Builder implements IndexBuilder {
   private readonly targets: Targets;
   private readonly registers: Uint32Array[] = [];
+  /** Per vcpu, lo and hi: which registers a block has not said yet, seen from its end. */
+  private readonly unknown = new Uint32Array(2 * 256);
   private readonly registerCount: number;
   private readonly vcpus: number;
   private first = 0;
@@ -110,11 +112,11 @@ export class Builder implements IndexBuilder {
     slots.need(count);
     for (let i = from; i < count; i++) {
       const k = kind[i]!;
-      if (k === REGS) this.addRegisters(block, row[i]!, block.vcpu[i]!);
-      else if (k === PTE) this.addWrite(block, row[i]!, base + i);
+      if (k === PTE) this.addWrite(block, row[i]!, base + i);
       else if (FRAME_KIND_OF[k]! >= 0) this.addNumber(block, k, row[i]!, base + i);
       else if (k === ADOPT || k === RELEASE) this.addTable(block, k, row[i]!, base + i);
     }
+    this.addRegisters(block, from);
     this.others.add(block, from);
     this.end = block.first + count;
     this.ticks = block.ticks[count - 1]!;
@@ -197,18 +199,37 @@ export class Builder implements IndexBuilder {
     values[n] = c.new[r]!;
   }
 
-  private addRegisters({ col: { regs } }: Block, r: number, vcpu: number): void {
-    const words = this.registersOf(vcpu);
+  /** Takes the last value of each register, backwards: most rows then only set what is known already. */
+  private addRegisters({ kind, row, vcpu, col: { regs }, count }: Block, from: number): void {
+    this.unknown.fill(0xffff_ffff);
+    const { maskLo, maskHi } = regs;
+    for (let i = count - 1; i >= from; i--) {
+      if (kind[i] !== REGS) continue;
+      const r = row[i]!;
+      const v = 2 * vcpu[i]!;
+      const lo = maskLo[r]! & this.unknown[v]!;
+      const hi = maskHi[r]! & this.unknown[v + 1]!;
+      if ((lo | hi) === 0) continue;
+      this.unknown[v]! &= ~lo;
+      this.unknown[v + 1]! &= ~hi;
+      this.setRegisters(regs, r, this.registersOf(vcpu[i]!), lo, hi);
+    }
+  }
+
+  /** Sets those registers of a row that are in lo and hi. Values are in the order of the row's own mask. */
+  private setRegisters(regs: Block['col']['regs'], r: number, words: Uint32Array, lo: number, hi: number): void {
     let item = listStart(regs.valuesEnd, r);
     const end = regs.valuesEnd[r]!;
     for (let half = 0; half < 2; half++) {
       let mask = half === 0 ? regs.maskLo[r]! : regs.maskHi[r]!;
+      const wanted = half === 0 ? lo : hi;
       for (; mask !== 0 && item < end; item++) {
-        const low = mask & -mask;
-        const at = 64 * half + 2 * (31 - Math.clz32(low));
+        const bit = mask & -mask;
+        mask ^= bit;
+        if ((wanted & bit) === 0) continue;
+        const at = 64 * half + 2 * (31 - Math.clz32(bit));
         words[at] = regs.valuesLo[item]!;
         words[at + 1] = regs.valuesHi[item]!;
-        mask ^= low;
       }
     }
   }

@@ -3,24 +3,48 @@
  * SLOTS, and rows of SLOTS ascend by entry and then by time: so everything here is sorted by entry and one pass suffices.
  */
 import { ENDED, KEPT } from './build.js';
-import type { ListReader } from './list.js';
+import type { ListBlock, ListReader } from './list.js';
 import type { SegmentIndex } from './segment.js';
 import type { SeqSet } from './seqs.js';
 
-/** Entries that point to what a key says, sorted by entry (as key of SLOTS); `n` of the columns' elements count. */
-export interface Live {
-  readonly n: number;
+/** How entries stand to what a key says, sorted by entry (as key of SLOTS). */
+export interface Standing {
   readonly slots: Float64Array;
-  /** The event that wrote the entry as it is. */
+  /** The event that wrote the entry as it is; -1 for one that no longer points there. */
   readonly since: Float64Array;
   readonly levels: Uint8Array;
 }
-export const NOTHING_LIVE: Live = {
-  n: 0,
+export const NOTHING: Standing = {
   slots: new Float64Array(0),
   since: new Float64Array(0),
   levels: new Uint8Array(0),
 };
+const bytesOf = ({ slots }: Standing): number => 17 * slots.length + 200;
+
+/**
+ * How entries stood at the end of segments, by segment and key, least recently used first out: who looks at a frame looks
+ * at it again, a little earlier or later.
+ */
+export class StandingCache {
+  private readonly kept = new Map<string, Standing>();
+  private readonly most: number;
+  private held = 0;
+  constructor(bytes: number) {
+    this.most = bytes;
+  }
+  get(name: string, make: () => Standing): Standing {
+    let found = this.kept.get(name);
+    if (found) this.kept.delete(name);
+    else this.held += bytesOf((found = make()));
+    this.kept.set(name, found);
+    for (const [oldest, standing] of this.kept) {
+      if (this.held <= this.most) break;
+      this.kept.delete(oldest);
+      this.held -= bytesOf(standing);
+    }
+    return found;
+  }
+}
 
 /** Rows of SLOTS that MAPPERS names under `key`, and what it says of each (MADE, KEPT, ENDED): row * 4 + that. */
 function mappersOf({ lists: { mappers } }: SegmentIndex, key: number): Uint32Array {
@@ -39,70 +63,86 @@ function mappersOf({ lists: { mappers } }: SegmentIndex, key: number): Uint32Arr
 }
 const NO_ROWS = new Uint32Array(0);
 
-/**
- * What is live at the end of a segment, or at `before` where that is earlier, from what was live at its start.
- * Entries that the segment does not mention stay as they were.
- */
-export function liveAfter(segment: SegmentIndex, key: number, live: Live, before: number): Live {
+/** How the entries that the segment mentions under `key` stand before `before`, or at its end if that is earlier. */
+export function standingIn(segment: SegmentIndex, key: number, before: number): Standing {
   const rows = mappersOf(segment, key);
-  if (rows.length === 0) return live;
-  const { slots } = segment.lists;
+  if (rows.length === 0) return NOTHING;
+  const { slots: list } = segment.lists;
   const limit = segment.relative(before);
-  const out = new Growing(live.n + rows.length);
-  let block = slots.blockOf(rows[0]! >>> 2);
-  let kept = 0; // of `live`, what is before is done
+  const slots = new Float64Array(rows.length);
+  const since = new Float64Array(rows.length);
+  const levels = new Uint8Array(rows.length);
+  let n = 0;
+  let block = list.blockOf(rows[0]! >>> 2);
+  let end = block.first + block.n;
   for (let m = 0; m < rows.length; ) {
     // One entry: the last of its rows before the limit says how it stands.
     let slot = -1;
     let row = -1;
-    let level = 0;
-    let since = -1;
+    let seq = -1;
     for (; m < rows.length; m++) {
       const next = rows[m]! >>> 2;
-      if (next >= block.first + block.n) block = slots.blockOf(next);
+      if (next >= end) {
+        block = list.blockOf(next);
+        end = block.first + block.n;
+      }
       const i = next - block.first;
-      if (slot < 0) slot = block.keys[i]!;
-      else if (block.keys[i] !== slot) break;
-      if (block.values[i]! >= limit) continue;
+      const at = block.keys[i]!;
+      if (slot < 0) slot = at;
+      else if (at !== slot) break;
+      const value = block.values[i]!;
+      if (value >= limit) continue;
       row = next;
-      level = block.notes[i]!;
-      since = (rows[m]! & 3) === ENDED ? -1 : segment.firstSeq + block.values[i]!;
+      levels[n] = block.notes[i]!;
+      seq = (rows[m]! & 3) === ENDED ? -1 : value;
     }
     if (row < 0) continue;
-    if (since >= 0 && isWrittenAgain(slots, row, slot, limit)) since = -1;
-    while (kept < live.n && live.slots[kept]! < slot) out.copy(live, kept++);
-    if (kept < live.n && live.slots[kept] === slot) kept++;
-    if (since >= 0) out.push(slot, since, level);
+    if (seq >= 0 && isWrittenAgain(list, block, row, slot, limit)) seq = -1;
+    slots[n] = slot;
+    since[n++] = seq < 0 ? -1 : segment.firstSeq + seq;
   }
-  while (kept < live.n) out.copy(live, kept++);
-  return out;
+  return { slots: slots.slice(0, n), since: since.slice(0, n), levels: levels.slice(0, n) };
 }
 
-/** True if the row after `row` of SLOTS is of the same entry and before the limit: MAPPERS had told if it still pointed there. */
-function isWrittenAgain(slots: ListReader, row: number, slot: number, limit: number): boolean {
-  if (row + 1 >= slots.rows) return false;
-  const { first, keys, values } = slots.blockOf(row + 1);
-  return keys[row + 1 - first] === slot && values[row + 1 - first]! < limit;
+/** How entries stand after both, of which `later` decides; without those that no longer point there. */
+export function overlaid(earlier: Standing, later: Standing): Standing {
+  if (later.slots.length === 0) return earlier;
+  const most = earlier.slots.length + later.slots.length;
+  const slots = new Float64Array(most);
+  const since = new Float64Array(most);
+  const levels = new Uint8Array(most);
+  const last = earlier.slots.length;
+  let n = 0;
+  let e = 0;
+  for (let l = 0; l < later.slots.length; l++) {
+    const slot = later.slots[l]!;
+    for (; e < last && earlier.slots[e]! < slot; e++, n++) {
+      slots[n] = earlier.slots[e]!;
+      since[n] = earlier.since[e]!;
+      levels[n] = earlier.levels[e]!;
+    }
+    if (e < last && earlier.slots[e] === slot) e++;
+    if (later.since[l]! < 0) continue;
+    slots[n] = slot;
+    since[n] = later.since[l]!;
+    levels[n++] = later.levels[l]!;
+  }
+  slots.set(earlier.slots.subarray(e), n);
+  since.set(earlier.since.subarray(e), n);
+  levels.set(earlier.levels.subarray(e), n);
+  n += last - e;
+  return { slots: slots.subarray(0, n), since: since.subarray(0, n), levels: levels.subarray(0, n) };
 }
 
-class Growing implements Live {
-  n = 0;
-  readonly slots: Float64Array;
-  readonly since: Float64Array;
-  readonly levels: Uint8Array;
-  constructor(most: number) {
-    this.slots = new Float64Array(most);
-    this.since = new Float64Array(most);
-    this.levels = new Uint8Array(most);
-  }
-  push(slot: number, since: number, level: number): void {
-    this.slots[this.n] = slot;
-    this.since[this.n] = since;
-    this.levels[this.n++] = level;
-  }
-  copy(from: Live, i: number): void {
-    this.push(from.slots[i]!, from.since[i]!, from.levels[i]!);
-  }
+/**
+ * True if the row after `row` of SLOTS is of the same entry and before the limit: had it still pointed there, MAPPERS would
+ * say so. `near` is a block it may be in.
+ */
+function isWrittenAgain(list: ListReader, near: ListBlock, row: number, slot: number, limit: number): boolean {
+  const next = row + 1;
+  if (next >= list.rows) return false;
+  const { first, keys, values } = next >= near.first && next < near.first + near.n ? near : list.blockOf(next);
+  return keys[next - first] === slot && values[next - first]! < limit;
 }
 
 /** Adds the events of the segment before `before` that made or ended a mapping of what `key` says. */

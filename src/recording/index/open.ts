@@ -11,7 +11,7 @@ import type { Header, Mapping } from '../source.js';
 import { slotKey } from './build.js';
 import type { OpenIndex, Segment, Tail } from './contract.js';
 import { BlockCache } from './list.js';
-import { historyIn, type Live, liveAfter, NOTHING_LIVE } from './mappings.js';
+import { historyIn, NOTHING, overlaid, type Standing, StandingCache, standingIn } from './mappings.js';
 import { SegmentIndex } from './segment.js';
 import { concat, type SeqSet } from './seqs.js';
 import { TailIndex } from './tail.js';
@@ -19,6 +19,7 @@ import { SIZES, targetKey } from './targets.js';
 
 /** About what decoded blocks may take. */
 const CACHE_BYTES = 48 * 2 ** 20;
+const STANDING_BYTES = 16 * 2 ** 20;
 
 /** An index that answers after its first `update`. @param name what an error message begins with */
 export function openIndex(name: string, header: Pick<Header, 'isa' | 'vcpus'>, lexicon: Lexicon): OpenIndex {
@@ -28,6 +29,7 @@ export function openIndex(name: string, header: Pick<Header, 'isa' | 'vcpus'>, l
 class IndexOverSegments implements OpenIndex {
   private readonly name: string;
   private readonly cache = new BlockCache(CACHE_BYTES);
+  private readonly standings = new StandingCache(STANDING_BYTES);
   private readonly tail: TailIndex;
   private opened = new WeakMap<Segment, SegmentIndex>();
   private segments: readonly Segment[] = [];
@@ -91,18 +93,23 @@ class IndexOverSegments implements OpenIndex {
 
   *mappers(space: Space, frame: Frame, before: number): Work<readonly Mapping[]> {
     const segments = this.before(before);
-    const out: Mapping[] = [];
     const keys = containing(space, frame);
+    const found: Standing[] = [];
     for (let k = 0; k < keys.length; k++) {
-      let live: Live = NOTHING_LIVE;
+      let standing = NOTHING;
       for (let n = 0; n < segments.length; n++) {
         yield { done: k * segments.length + n, total: keys.length * segments.length };
-        live = liveAfter(segments[n]!, keys[k]!, live, before);
+        standing = overlaid(standing, this.standing(segments[n]!, keys[k]!, before));
       }
-      for (let i = 0; i < live.n; i++)
-        out.push({ at: asPaddr(live.slots[i]! % 2 ** 44), since: live.since[i]!, level: live.levels[i]! });
+      if (standing.slots.length > 0) found.push(standing);
     }
-    return keys.length > 1 ? out.sort((a, b) => a.at - b.at) : out;
+    const all = found.flatMap(mappingsOf);
+    return found.length > 1 ? all.sort((a, b) => a.at - b.at) : all;
+  }
+
+  private standing(segment: SegmentIndex, key: number, before: number): Standing {
+    if (before < segment.endSeq) return standingIn(segment, key, before);
+    return this.standings.get(`${segment.firstSeq} ${segment.endSeq} ${key}`, () => standingIn(segment, key, before));
   }
 
   *mappingHistory(space: Space, frame: Frame, before: number): Work<Float64Array> {
@@ -136,6 +143,13 @@ class IndexOverSegments implements OpenIndex {
     }
     return -1;
   }
+}
+
+function mappingsOf({ slots, since, levels }: Standing): Mapping[] {
+  const out: Mapping[] = [];
+  for (let i = 0; i < slots.length; i++)
+    out.push({ at: asPaddr(slots[i]! % 2 ** 44), since: since[i]!, level: levels[i]! });
+  return out;
 }
 
 function placeOf(space: Space, at: Paddr) {

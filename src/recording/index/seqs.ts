@@ -4,7 +4,8 @@
  */
 export class SeqSet {
   private readonly first: number;
-  private readonly bits: Uint32Array;
+  private readonly end: number;
+  private bits: Uint32Array | undefined;
   private low = Number.POSITIVE_INFINITY;
   private high = -1;
   size = 0;
@@ -12,14 +13,15 @@ export class SeqSet {
   /** For values 0..end-1, which stand for the seqs from `first` on. */
   constructor(first: number, end: number) {
     this.first = first;
-    this.bits = new Uint32Array((end >> 5) + 1);
+    this.end = end;
   }
 
   add(value: number): void {
+    const bits = (this.bits ??= new Uint32Array((this.end >>> 5) + 1));
     const word = value >>> 5;
     const bit = 1 << (value & 31);
-    if (this.bits[word]! & bit) return;
-    this.bits[word]! |= bit;
+    if (bits[word]! & bit) return;
+    bits[word]! |= bit;
     this.size++;
     if (word < this.low) this.low = word;
     if (word > this.high) this.high = word;
@@ -28,9 +30,11 @@ export class SeqSet {
   /** The seqs, oldest first. */
   ascending(): Float64Array {
     const out = new Float64Array(this.size);
+    const words = this.bits;
+    if (!words) return out;
     let n = 0;
     for (let word = this.low; word <= this.high; word++)
-      for (let bits = this.bits[word]!; bits !== 0; bits &= bits - 1)
+      for (let bits = words[word]!; bits !== 0; bits &= bits - 1)
         out[n++] = this.first + word * 32 + 31 - Math.clz32(bits & -bits);
     return out;
   }
