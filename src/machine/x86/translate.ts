@@ -24,7 +24,7 @@ const FUSED_WITH_JCC = new Set(['cmp', 'test']);
 /** Their form's size is the address size: it chooses between ecx and rcx. */
 const COUNTED_BY_ADDRESS_SIZE = new Set(['loop', 'loope', 'loopne', 'jrcxz']);
 /** Touch the stack without an operand that says so: their records carry rsp as base, for #SS. */
-const STACK_OPS = new Set(['push', 'pop', 'call', 'ret', 'leave', 'pushf', 'popf', 'enter', 'retf', 'iret']);
+const STACK_OPS = new Set(['push', 'pop', 'call', 'ret', 'leave', 'pushf']);
 /** With a register for the bit number they reach beyond their memory operand: semantics-bits.ts. */
 const BIT_OPS = new Set(['bt', 'bts', 'btr', 'btc']);
 
@@ -151,7 +151,6 @@ export class X86Translator implements Translator {
         block.record({
           handler: OUT,
           length: insn.length,
-          base: segmentRegister(insn),
           imm: BigInt(this.outs.push(insn) - 1),
         });
         return;
@@ -241,12 +240,6 @@ const sourceSegment = (insn: Insn): MemOperand['segment'] => {
   for (const o of insn.operands) if (o.kind === 'mem' && o.segment !== -1) return o.segment;
   return -1;
 };
-/** For a record whose operands nobody reads: the register, if any, that decides between #SS and #GP (cpu.ts). */
-function segmentRegister(insn: Insn): number {
-  const memory = memoryOf(insn);
-  if (!memory) return STACK_OPS.has(insn.op) ? registerAt(RSP) : 0;
-  return memory.segment === -1 && memory.base >= 0 && memory.base < 16 ? registerAt(memory.base) : 0;
-}
 /** The register with the bit number of a bit instruction on memory. */
 function bitNumber({ op, operands }: Insn): RegOperand | undefined {
   const [target, bit] = operands;
