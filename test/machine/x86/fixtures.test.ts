@@ -24,8 +24,10 @@ interface Fixture {
 const SHOWN = 5;
 const runner = createRunner();
 const seen = new Set<string>();
+const replayed = new Set<string>();
 
 test.for(FAMILIES as string[])('%s: all as on the real processor', family => {
+  replayed.add(family);
   const failures: string[] = [];
   let cases = 0;
   for (const f of iterate(`test/fixtures/cpu/${family}.bin.br`) as Iterable<Fixture>) {
@@ -67,6 +69,7 @@ test.for(['alu', 'shift', 'muldiv', 'bits', 'atomic', 'move'])(
 );
 
 afterAll(() => {
+  if (replayed.size < FAMILIES.length) return; // only some were asked for
   const unseen = DIFFERENCES.map(d => d.reason).filter(reason => !seen.has(reason));
   expect(unseen, 'known differences that no fixture shows').toEqual([]);
 });
