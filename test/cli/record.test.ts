@@ -1,10 +1,10 @@
 /** The verbs that run guests, as a user runs them: the built program (npm test builds it first). */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { openRecording } from '../../src/recording/reader.js';
 import { bytes } from '../machine/engine/guest.js';
 import { eventsOf, RECORDINGS } from '../session/guests.js';
@@ -12,6 +12,7 @@ import { imageOf } from '../systems/bare/image.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'rewalk-cli-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const file = (name: string): string => join(folder, name);
 const rewalk = (...args: string[]) => {
   const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], { cwd: folder, encoding: 'utf8' });

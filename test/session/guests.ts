@@ -1,8 +1,9 @@
 /** Recordings of the built-in bare guest, for tests: made once, in the system's folder for temporary files. */
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { afterAll } from 'vitest';
 import { finish } from '../../src/base/work.js';
 import { type Block, eventAt } from '../../src/events/block.js';
 import type { Event } from '../../src/events/kinds.js';
@@ -16,6 +17,7 @@ export const IMAGE = readFileSync(join(RECORDINGS, 'bare/address-spaces.elf'));
 export const TICKS = 177_436;
 
 const folder = mkdtempSync(join(tmpdir(), 'rewalk-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 let files = 0;
 export const freshFile = (): string => join(folder, `${files++}.rewalk`);
 

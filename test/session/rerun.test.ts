@@ -10,6 +10,7 @@ import type { Recording } from '../../src/recording/reader.js';
 import type { Source } from '../../src/recording/source.js';
 import { rerunOf, whyNoRerun } from '../../src/session/detail.js';
 import { rerunDetail, rerunEvents } from '../../src/session/rerun.js';
+import type { Rerun } from '../../src/views/rerun.js';
 import { eventsIn, eventsOf, opened } from './guests.js';
 
 let full: Recording;
@@ -76,8 +77,9 @@ test('the detail of a whole run, run again, is that of the recording, byte for b
 
 test('every entry of detail says which instruction it is of, and stops when asked', async () => {
   const from = eventsOf(mmu).findIndex(e => e.kind === 'pte' && e.path === 0);
+  const again: Rerun = rerunOf(mmu); // is what the views ask for
   const entries = [];
-  for await (const entry of rerunOf(mmu).detail(from, from + 2)) entries.push(entry);
+  for await (const entry of again.detail(from, from + 2)) entries.push(entry);
   const subs = entries.filter(e => e.seq === from).map(e => e.sub);
   expect(subs).toEqual(subs.map((_, i) => i + 1));
   let pc = entries[0]!.pc;
