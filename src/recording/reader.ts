@@ -164,7 +164,7 @@ class FileRecording implements Recording {
   }
   keyframe(n: number): Keyframe {
     const place = this.directory.of(FRAME.keyframe)[n]!;
-    return decodeKeyframe(this.file.payload(place), `${this.name}: damaged at byte ${place.offset}`);
+    return decodeKeyframe(this.file.payload(place), `${this.name}: damaged at byte ${place.offset}`, this.reading);
   }
 
   get checkpoints(): readonly CheckpointInfo[] {

@@ -48,10 +48,8 @@ const WRITTEN = 0;
 const ADOPTED = 1;
 const RELEASED = 2;
 
-/** A segment ends early after so many rows, ... */
+/** A segment ends early after so many writes of entries (or rare events that a keyframe has to repeat). */
 const ROWS_MAX = 2 ** 21;
-/** ... or so many rare events that a keyframe has to repeat. */
-const OTHERS_MAX = 2 ** 14;
 
 // Read once: properties of KIND are looked up by name.
 const { regs: REGS, pte: PTE, adopt: ADOPT, release: RELEASE } = KIND;
@@ -94,7 +92,7 @@ export class Builder implements IndexBuilder {
   }
 
   get full(): boolean {
-    return this.slots.n >= ROWS_MAX || this.others.size >= OTHERS_MAX;
+    return this.slots.n >= ROWS_MAX || this.others.full;
   }
 
   add(block: Block): void {

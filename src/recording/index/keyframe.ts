@@ -17,7 +17,7 @@
 import { Trouble } from '../../base/trouble.js';
 import { CHUNK_EVENTS } from '../../events/block.js';
 import { type Event, FRAME_KINDS, SPACES } from '../../events/kinds.js';
-import { decodeBlock, encodeBlock } from '../codec.js';
+import { decodeBlock, encodeBlock, OWN, type Reading } from '../codec.js';
 import { Bytes, decodeColumn, encodeColumn, Sink } from '../columns.js';
 import { packBody, unpackBody } from '../pieces.js';
 import type { Keyframe } from '../source.js';
@@ -106,10 +106,13 @@ export function encodeKeyframe(parts: KeyframeParts): Uint8Array {
   return payload;
 }
 
-/** Reads a payload; throws Trouble, which begins with `where`, for anything that is none. */
-export function decodeKeyframe(payload: Uint8Array, where = 'keyframe'): Keyframe {
+/**
+ * Reads a payload; throws Trouble, which begins with `where`, for anything that is none.
+ * @param reading the layout of the file it is from
+ */
+export function decodeKeyframe(payload: Uint8Array, where = 'keyframe', reading: Reading = OWN): Keyframe {
   try {
-    return decode(payload);
+    return decode(payload, reading);
   } catch (error) {
     throw error instanceof Trouble ? new Trouble(`${where}: ${error.message}`) : error;
   }
@@ -119,7 +122,7 @@ const must = (ok: boolean, what: string): void => {
   if (!ok) throw new Trouble(`a keyframe with ${what}`);
 };
 
-function decode(payload: Uint8Array): Keyframe {
+function decode(payload: Uint8Array, reading: Reading): Keyframe {
   must(payload.length >= 4, 'too few bytes');
   const tableBytes = 8 * new DataView(payload.buffer, payload.byteOffset).getUint32(0, true);
   must(4 + tableBytes <= payload.length, 'too few bytes');
@@ -176,7 +179,7 @@ function decode(payload: Uint8Array): Keyframe {
   const blocks = Array.from({ length: blockCount }, () => {
     const length = bytes.u32();
     const at = bytes.take(length);
-    return decodeBlock(body.bytes.subarray(at, at + length), 0, { events: CHUNK_EVENTS });
+    return decodeBlock(body.bytes.subarray(at, at + length), 0, { reading, events: CHUNK_EVENTS });
   });
   must(bytes.at === bytes.end, 'bytes too many');
   const block = joined(blocks);

@@ -45,13 +45,16 @@ const EACH = new Set([KIND.map, KIND.unmap, KIND.protect]);
 /** A key of any kind as one number, where it is a number: below 2^40, so that the kind fits above. */
 const KIND_STEP = 2 ** 41;
 
+const EVENTS_MAX = CHUNK_EVENTS;
+
 export class Others {
   private readonly events = new Map<number | string, Event>();
   private unique = 0;
+  private items = 0;
 
-  /** How many events there are now. */
-  get size(): number {
-    return this.events.size;
+  /** True if they should not become many more: so many events, or such long lists in them. */
+  get full(): boolean {
+    return this.events.size >= EVENTS_MAX || this.items >= POOL_ITEMS;
   }
 
   /** Takes the events i >= from of a block. */
@@ -68,6 +71,7 @@ export class Others {
       if (seen.has(key)) continue;
       seen.add(key);
       const event = eventAt(block, i);
+      if (EACH.has(k)) this.items += itemsOf(event);
       this.events.set(key, 'entries' in event ? { ...event, entries: [] } : event);
     }
   }
@@ -76,6 +80,7 @@ export class Others {
   take(): Event[] {
     const all = [...this.events.values()].sort((a, b) => a.seq - b.seq);
     this.events.clear();
+    this.items = 0;
     return all;
   }
 }
