@@ -34,7 +34,7 @@ interface Table {
 }
 
 /** 1 KiB and 16 KiB tables, 4- and 8-byte entries, every level. */
-const TABLES: readonly Table[] = SPACES.flatMap((space, s) =>
+const TABLES: readonly Table[] = (SPACES as readonly Space[]).flatMap((space, s) =>
   pagingOf(LEXICON.paging[space]!)!.levels.flatMap((level, n): Table[] => {
     const { entryBytes } = pagingOf(LEXICON.paging[space]!)!;
     const count = Math.min(2 ** level.bits, 4096);
