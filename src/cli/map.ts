@@ -1,0 +1,165 @@
+/** rewalk map: an address space as ranges, or what changed in it. */
+import type { Command } from 'commander';
+import type { Frame } from '../base/brand.js';
+import { Trouble } from '../base/trouble.js';
+import { hex, hex16 } from '../base/u64.js';
+import { type Comparison, compareSpaces, type Mapped, type Side } from '../compare/moments.js';
+import { NO_FRAME } from '../events/kinds.js';
+import { JSON_VERSION } from '../events/text.js';
+import type { Source } from '../recording/source.js';
+import { createTimeline, type Timeline } from '../state/timeline.js';
+import { rootAt } from '../views/slots.js';
+import { spaceMap } from '../views/spaces.js';
+import { needFormat } from '../views/walk.js';
+import {
+  permissionText,
+  placeText,
+  sizeText,
+  type TableOptions,
+  tableOptions,
+  whenText,
+  wholePosition,
+} from './ask.js';
+import { fit, json, out, paint } from './output.js';
+import { frameArgument, withRecording, work } from './session.js';
+import type { Verb } from './verbs.js';
+
+type Options = TableOptions & {
+  readonly diff?: string;
+  readonly diffRoot?: Frame;
+  readonly frames?: true;
+  readonly json?: true;
+};
+
+export const define: Verb['define'] = (command: Command, run): void => {
+  tableOptions(command)
+    .argument('<file>', 'recording')
+    .argument('[position]', 'when', 'end')
+    .option('-D, --diff <position>', 'what is different at this other position')
+    .option(
+      '--diff-root <frame>',
+      'compare with the address space under this root (at --diff, or at the same position)',
+      frameArgument,
+    )
+    .option('-f, --frames', 'with target frames, ranges split where they do not follow each other')
+    .option('--json', 'one JSON object a range')
+    .addHelpText(
+      'after',
+      `
+Ranges read like Linux's page-table dump. A comparison has + for what appeared, - for what went, ~ for what changed,
+each with the event that last wrote it, and exits with 1 if there is any difference.
+
+  rewalk map run.rewalk 50%
+  rewalk map run.rewalk '#1200' --diff '#1300'
+  rewalk map run.rewalk end --root 1a3 --diff-root 2b7     two processes at one moment`,
+    )
+    .action((file: string, position: string, options: Options) => run(() => map(file, position, options)));
+};
+
+const map = (file: string, position: string, options: Options): Promise<number> =>
+  withRecording(file, source => {
+    const seq = wholePosition(position, source, 'map');
+    const timeline = createTimeline(source);
+    return options.diff !== undefined || options.diffRoot !== undefined
+      ? diff(source, timeline, seq, options)
+      : ranges(source, timeline, seq, options);
+  });
+
+async function rootOf(source: Source, seq: number, options: TableOptions): Promise<Side['root']> {
+  if (options.root !== undefined) return options.root;
+  const root = await work('looking for the root', rootAt(source, options, seq));
+  if (root.frame === NO_FRAME)
+    throw new Trouble(
+      `${source.name}: no ${options.space} root table is loaded at ${placeText(source, { seq })}; name one with --root`,
+    );
+  return { at: root.at };
+}
+const rootText = (root: Side['root']): string => hex(typeof root === 'number' ? root : Math.floor(root.at / 4096));
+
+async function ranges(source: Source, timeline: Timeline, seq: number, options: Options): Promise<number> {
+  const format = needFormat(source, options.space);
+  const root = await rootOf(source, seq, options);
+  const state = await work('going there', timeline.seek(seq));
+  const found = await work(
+    'walking tables',
+    spaceMap(state, options.space, format, root, source.lexicon, options.frames ? { frames: true } : {}),
+  );
+  if (options.json) {
+    for (const r of found.ranges)
+      json({
+        v: JSON_VERSION,
+        from: `0x${hex(r.from)}`,
+        bytes: `0x${hex(r.bytes)}`,
+        level: r.level,
+        ...r.permissions,
+        ...(options.frames ? { frame: hex(r.frame) } : {}),
+        region: r.region ?? null,
+      });
+    return 0;
+  }
+  out(
+    `root ${rootText(root)} at ${placeText(source, { seq })}: ${sizeText(found.bytes)} mapped through ${found.tables} tables`,
+  );
+  let region: string | undefined;
+  for (const r of found.ranges) {
+    if (r.region !== region) out(paint.bold(`---[ ${(region = r.region) ?? ''} ]---`));
+    const level = format.levels.find(l => l.number === r.level)?.name ?? `L${r.level}`;
+    out(
+      fit(
+        `${hex16(r.from)}-${hex16(r.from + r.bytes)} ${sizeText(r.bytes).padStart(6)} ${permissionText(r.permissions)} ${level}${options.frames ? ` ${hex(r.frame)}` : ''}`.trimEnd(),
+      ),
+    );
+  }
+  if (found.truncated) out('... cut: more entries than anybody reads');
+  return 0;
+}
+
+async function diff(source: Source, timeline: Timeline, seq: number, options: Options): Promise<number> {
+  const format = needFormat(source, options.space);
+  const other = options.diff === undefined ? seq : wholePosition(options.diff, source, 'map --diff');
+  const side = async (at: number, root: Frame | undefined): Promise<Side> => ({
+    space: options.space,
+    root: root ?? (await rootOf(source, at, options)),
+    state: await work('going there', timeline.snapshot(at)),
+  });
+  const a = await side(seq, options.root);
+  const b = await side(other, options.diffRoot);
+  const found = await work('comparing', compareSpaces(source, format, a, b));
+  if (options.json) printJson(found);
+  else {
+    out(`--- root ${rootText(a.root)} at ${placeText(source, { seq })}`);
+    out(`+++ root ${rootText(b.root)} at ${placeText(source, { seq: other })}`);
+    printText(source, found);
+  }
+  return found.differences.length > 0 ? 1 : 0;
+}
+
+const sideText = (m: Mapped | undefined): string =>
+  m ? `${permissionText(m.permissions).replace(/ +/g, ' ').trim()} L${m.level} ${hex(m.frame)}` : '';
+
+function printText(source: Source, found: Comparison): void {
+  const colour = { '+': paint.blue, '-': paint.orange, '~': paint.bold };
+  for (const d of found.differences) {
+    const what = d.before && d.after ? `${sideText(d.before)} -> ${sideText(d.after)}` : sideText(d.after ?? d.before);
+    out(
+      `${colour[d.sign](`${d.sign} ${hex16(d.from)}-${hex16(d.from + d.bytes)} ${sizeText(d.bytes).padStart(6)}`)} ${what}  ${paint.dim(`written ${whenText(source, d.writer)}`)}`,
+    );
+  }
+  if (found.truncated) out('... cut: more entries than anybody reads');
+}
+function printJson(found: Comparison): void {
+  const side = (m: Mapped | undefined): unknown =>
+    m ? { level: m.level, ...m.permissions, frame: hex(m.frame) } : null;
+  for (const d of found.differences)
+    json({
+      v: JSON_VERSION,
+      sign: d.sign,
+      from: `0x${hex(d.from)}`,
+      bytes: `0x${hex(d.bytes)}`,
+      before: side(d.before),
+      after: side(d.after),
+      region: d.region ?? null,
+      slot: `0x${hex(d.slot)}`,
+      writer: d.writer,
+    });
+}

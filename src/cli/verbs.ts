@@ -1,0 +1,58 @@
+/** The verbs, in the order people meet them. A summary here, everything else in the verb's own file. */
+import type { Command } from 'commander';
+
+/** A verb adds its arguments, options and examples to `command`; its action hands `run` what to do and returns its exit code. */
+export interface Verb {
+  define(command: Command, run: (work: () => Promise<number>) => Promise<void>): void;
+}
+interface Entry {
+  readonly name: string;
+  readonly summary: string;
+  readonly load: () => Promise<Verb>;
+}
+
+export const VERBS: readonly Entry[] = [
+  { name: 'guests', summary: 'the guests that come with rewalk', load: () => import('./guests.js') },
+  {
+    name: 'record',
+    summary: 'run a guest and record what its memory management does',
+    load: () => import('./record.js'),
+  },
+  {
+    name: 'stats',
+    summary: 'what a recording holds: events by kind, calls by name, size',
+    load: () => import('./stats.js'),
+  },
+  { name: 'log', summary: 'print events, a line each', load: () => import('./log.js') },
+  {
+    name: 'show',
+    summary: 'one event in full: its causes, its effects, the stack, the registers',
+    load: () => import('./show.js'),
+  },
+  {
+    name: 'regs',
+    summary: 'the registers at a position, and since when each is known',
+    load: () => import('./regs.js'),
+  },
+  {
+    name: 'walk',
+    summary: 'walk the page tables for an address: each level, its flags, who wrote it and when',
+    load: () => import('./walk.js'),
+  },
+  {
+    name: 'map',
+    summary: 'an address space as ranges, or what changed in it between two positions',
+    load: () => import('./map.js'),
+  },
+  {
+    name: 'blame',
+    summary: 'who last wrote an entry, a table, a frame or a register, and on whose behalf',
+    load: () => import('./blame.js'),
+  },
+  { name: 'frame', summary: 'a frame: its type and counts, who maps it, its ledger', load: () => import('./frame.js') },
+  {
+    name: 'verify',
+    summary: 'check every byte of a recording against its checksums',
+    load: () => import('./verify.js'),
+  },
+];
