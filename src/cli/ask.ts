@@ -59,12 +59,14 @@ export function printBlame(source: Source, b: Blame): void {
   if (b.arrivedWithAdopt)
     out(paint.dim('  the value came with the table: a store before it was adopted wrote it, which no event recorded'));
   if (b.stackOf >= 0 && b.stackOf !== b.event.seq) out(paint.dim(`  stack at #${b.stackOf}:`));
-  for (const [n, s] of b.stack.entries())
+  const lines = b.pc ? [b.pc, ...b.stack] : b.stack;
+  for (const [n, s] of lines.entries())
     out(`  ${paint.blue(`${String(n).padStart(2)} ${hex(s.at).padStart(16, '0')} ${s.text}`)}`);
 }
 export const blameJson = (b: Blame, event: (e: Event) => unknown): unknown => ({
   event: event(b.event),
   causes: b.causes.map(event),
+  pc: b.pc ? { at: `0x${hex(b.pc.at)}`, symbol: b.pc.text } : null,
   stack: b.stack.map(s => ({ at: `0x${hex(s.at)}`, symbol: s.text })),
   arrivedWithAdopt: b.arrivedWithAdopt,
 });

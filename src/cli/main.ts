@@ -15,7 +15,15 @@ async function main(argv: readonly string[]): Promise<number> {
     .description('Time-travel debugger for the memory management of paravirtualised kernels.')
     .version('0.1.0', '-V, --version')
     .helpOption('-h, --help', 'help for a verb: rewalk help VERB')
-    .showHelpAfterError('(rewalk --help lists the verbs, rewalk help VERB explains one)')
+    .configureOutput({
+      outputError: (text, write) =>
+        write(
+          `rewalk: ${text
+            .replace(/^error: /, '')
+            .trim()
+            .replace(/\s*\n\s*/g, ' ')}\n`,
+        ),
+    })
     .exitOverride();
   const asked = argv[0] === 'help' ? argv[1] : argv[0];
   let code = 0;

@@ -40,6 +40,8 @@ export interface Level {
   readonly bits: number;
   /** Bits of the entry with a meaning people name: [bit, name] from low to high, as ptdump prints them. */
   readonly flags: readonly (readonly [bit: number, name: string])[];
+  /** Those of an entry that names a table, where a large leaf of the level has others. */
+  readonly tableFlags?: readonly (readonly [bit: number, name: string])[];
   /** Takes the entry as stored (u32 or u64) and says what it is. */
   decode(entry: bigint): Entry;
   /** The frame of the table or memory that an entry (as its two u32 words) points to, -1 for none: `decode` for millions. */
@@ -91,9 +93,11 @@ export const combine = (a: Permissions, b: Permissions): Permissions => ({
 });
 export const ALL_PERMISSIONS: Permissions = { write: true, user: true, execute: true, global: false };
 
-/** The flags of an entry in words: "PRESENT RW USER NX". */
-export const flagWords = (level: Level, entry: bigint): string =>
-  level.flags
+/** The flags of an entry in words: "PRESENT RW USER NX". In an entry that names a table, high bits are its address. */
+export function flagWords(level: Level, entry: bigint): string {
+  const flags = level.tableFlags && level.decode(entry).kind === 'table' ? level.tableFlags : level.flags;
+  return flags
     .filter(([bit]) => (entry >> BigInt(bit)) & 1n)
     .map(([, name]) => name)
     .join(' ');
+}

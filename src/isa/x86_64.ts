@@ -86,6 +86,7 @@ const level = (number: number, flags: Level['flags']): Level => {
     shift,
     bits: 9,
     flags,
+    ...(canBeLarge ? { tableFlags: TABLE_FLAGS } : {}),
     decode(entry): Entry {
       if (!(entry & PRESENT)) return { kind: 'none' };
       const flags = permissions(entry);

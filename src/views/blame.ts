@@ -2,14 +2,15 @@
  * Which event wrote this, on whose behalf, and where in the guest. Every answer can be asked again further back, with
  * `before` the event it gave.
  */
-import type { Frame, Paddr, Vaddr } from '../base/brand.js';
+import { asVaddr, type Frame, type Paddr, type Vaddr } from '../base/brand.js';
 import type { Work } from '../base/work.js';
 import type { Event, FrameKind, Space } from '../events/kinds.js';
 import type { Source } from '../recording/source.js';
+import { isaOfSource } from '../state/formats.js';
 import { causesOf, eventOf } from './at.js';
 import { lastRegisterWrite } from './registers.js';
 import { valueWritten } from './slots.js';
-import { type StackLine, stackOf } from './symbols.js';
+import { type StackLine, stackOf, symbolText } from './symbols.js';
 import { type Walk, type WalkQuery, walk } from './walk.js';
 
 export interface Blame {
@@ -17,6 +18,8 @@ export interface Blame {
   readonly event: Event;
   /** What it happened inside, innermost first. */
   readonly causes: readonly Event[];
+  /** Where the guest was, as last recorded before the event that has the stack (or before the write itself). */
+  readonly pc: StackLine | undefined;
   /** The guest's stack at the write, or at the nearest cause that has one; empty if none has. */
   readonly stack: readonly StackLine[];
   /** Of which event the stack is. */
@@ -30,9 +33,12 @@ export function blameEvent(source: Source, seq: number): Blame {
   const event = eventOf(source, seq);
   const causes = causesOf(source, seq);
   const withStack = [event, ...causes].find(e => 'stack' in e && e.stack !== 0);
+  const roles = isaOfSource(source)?.roles;
+  const pc = roles && lastRegisterWrite(source, event.vcpu, roles.pc, (withStack ?? event).seq);
   return {
     event,
     causes,
+    pc: pc && { at: asVaddr(pc.value), text: symbolText(source.symbols, asVaddr(pc.value)) },
     stack: withStack && 'stack' in withStack ? stackOf(source, withStack.stack) : [],
     stackOf: withStack?.seq ?? -1,
     arrivedWithAdopt: event.kind === 'adopt',
