@@ -27,7 +27,7 @@ describe('a question', () => {
   it('about one address is answered level by level, with who wrote each entry', () => {
     const { status, stdout } = rewalk('walk', GOLDEN, '602000', '#200');
     expect(status).toBe(0);
-    expect(stdout).toMatch(/L1\[ {2}2\] at {5}100a010 {2}000000000100d065 {2}written #181/);
+    expect(stdout).toMatch(/L1\[ {2}2\] at {4}100a010 {2}000000000100d065 {2}written #181/);
     expect(stdout).toMatch(/-> 100d000 in frame 100d, 4K page, ro USER x/);
     expect(rewalk('walk', GOLDEN, '602000').status).toBe(1);
   });
