@@ -9,10 +9,14 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const systems = join(root, 'src', 'systems');
 // Frame pointers, so that call stacks can be unwound; no SSE, no red zone: this is kernel code. No paths of this machine.
 const FLAGS =
-  '-O1 -g0 -ffreestanding -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-stack-protector -fno-pic -no-pie -static -nostdlib -mno-red-zone -mgeneral-regs-only -fcf-protection=none -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns -Wall -Wextra -Werror -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments'.split(' ');
+  '-O1 -g0 -ffreestanding -fno-omit-frame-pointer -fno-optimize-sibling-calls -fno-stack-protector -fno-pic -no-pie -static -nostdlib -mno-red-zone -mgeneral-regs-only -fcf-protection=none -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns -Wall -Wextra -Werror -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments'.split(
+    ' ',
+  );
 
 if (spawnSync('gcc', ['--version']).status !== 0) {
-  process.stderr.write('rewalk: build:guests needs gcc (Debian: apt-get install gcc); the built images are in recordings/ already\n');
+  process.stderr.write(
+    'rewalk: build:guests needs gcc (Debian: apt-get install gcc); the built images are in recordings/ already\n',
+  );
   process.exit(2);
 }
 let failed = false;
@@ -22,7 +26,9 @@ for (const system of readdirSync(systems)) {
   mkdirSync(join(root, 'recordings', system), { recursive: true });
   for (const source of readdirSync(dir).filter(f => f.endsWith('.c'))) {
     const image = join(root, 'recordings', system, `${basename(source, '.c')}.elf`);
-    const { status } = spawnSync('gcc', [...FLAGS, '-T', join(dir, 'guest.ld'), '-o', image, join(dir, source)], { stdio: 'inherit' });
+    const { status } = spawnSync('gcc', [...FLAGS, '-T', join(dir, 'guest.ld'), '-o', image, join(dir, source)], {
+      stdio: 'inherit',
+    });
     if (status === 0) process.stdout.write(`${system}/${basename(image)}\n`);
     else failed = true;
   }
