@@ -1,32 +1,51 @@
 /**
- * The state that moves: a keyframe and, on top of it, the leaves that were written since.
+ * The state that moves, as one array of words.
  *
- *      write:  own leaf, or else a copy of the keyframe's       read:  own leaf, or else the keyframe's
+ *   words   | leaf 0 | leaf 1 | leaf 2 | ...     a leaf (64 words, see words.ts) gets the next place when it is first written,
+ *                                                and keeps it as long as the pool lives
+ *   places  (section, leaf id) -> place          a hash table of numbers
  *
- * Loading a keyframe throws the own leaves away and is over at once. Making one hands them to a new tree, with which the
- * pool goes on, owning none. So a rewind is the nearest keyframe plus an overlay of what changed from there.
+ * Since places stay, the difference between two moments is two columns, addresses in `words` and what to xor there
+ * (deltas.ts), and going over one costs some 3 ns a word, in either direction.
+ *
+ * The ANCHOR is a moment the pool can go back to: the first write to a leaf after it saves the leaf. `commit` compares what
+ * was saved with what is there now; `rewind` puts it back.
  */
 import { Trouble } from '../base/trouble.js';
 import type { Block } from '../events/block.js';
-import { FOLD_BACKWARD, FOLD_FORWARD } from './fold.js';
+import type { Delta } from './deltas.js';
+import { foldBackward, foldForward } from './fold.js';
 import type { Range } from './ranges.js';
 import type { Words } from './state.js';
-import { EMPTY_TREE, type Ending, GROUP_LEAVES, leavesOf, nextTree, type Task, type Tree } from './tree.js';
+import {
+  type Beside,
+  EMPTY_TREE,
+  type Ending,
+  GROUP_LEAVES,
+  leafOf,
+  type NewGroup,
+  nextTree,
+  type Task,
+  type Tree,
+} from './tree.js';
 import { LEAF_WORDS, type Leaf, SECTIONS } from './words.js';
 
-/** Own leaves, over all sections; a recording that needs more is hostile or not for this machine (about 600 MB). */
-const OWN_LEAVES_MAX = 2 ** 20;
-/** Leaves kept for use again: 16 MB. */
-const SPARE_MAX = 2 ** 15;
+/** Leaves, over all sections; a recording that needs more is hostile or not for this machine (256 MB). */
+const LEAVES_MAX = 2 ** 20;
 /** Ranges of one host address space: sixteen times what Linux allows a process. */
 const RANGES_MAX = 2 ** 20;
+/** Leaf ids are below it in every section: tables have 2^14 offsets of 2^32 frames, 64 a leaf. */
+const IDS = 2 ** 41;
+/** Longer runs of taken cells mean that the hash table is too small, or that someone chose the numbers: it doubles. */
+const PROBES_MAX = 128;
+const CELLS_MAX = 2 ** 24;
 
-/** A group with leaves that were written since the last keyframe: `owned` says which, bit by bit. */
-interface OwnGroup {
-  readonly leaves: (Leaf | undefined)[];
-  ownedLo: number;
-  ownedHi: number;
-}
+/** Leaves of memory in an array that grows; `words` is another one afterwards. */
+const grown = (words: Uint32Array<ArrayBuffer>, length: number): Uint32Array<ArrayBuffer> => {
+  const next = new Uint32Array(length);
+  next.set(words);
+  return next;
+};
 
 export class Pool implements Words {
   /** How many events are folded in: the state is the one before event `applied`. */
@@ -34,123 +53,266 @@ export class Pool implements Words {
   ending: Ending | undefined;
   tasks = new Map<number, Task>();
   hosts = new Map<number, readonly Range[]>();
-  private base: Tree = EMPTY_TREE;
-  /** Leaves that were thrown away, for the next ones: a seek that allocates thousands of typed arrays pays in collections. */
-  private readonly spare: Leaf[] = [];
-  private readonly own = Array.from({ length: SECTIONS }, () => new Map<number, OwnGroup>());
-  private owned = 0;
-  /** Processes whose ranges were copied since the last keyframe and may be changed in place. */
-  private readonly ownHosts = new Set<number>();
-  // The leaf found last, by section: registers are nearly always in the same one.
+
+  private words = new Uint32Array(256 * LEAF_WORDS);
+  private leafCount = 0;
+  /** Per place: section * IDS + leaf id. */
+  private keys = new Float64Array(256);
+  /** The hash table: place + 1 by hash of the key, 0 for none. */
+  private cells = new Int32Array(1024);
+  private readonly placesOf: number[][] = Array.from({ length: SECTIONS }, () => []);
+  // The place found last, by section: registers are nearly always in the same one.
   private readonly lastId = new Float64Array(SECTIONS).fill(-1);
-  private readonly lastLeaf: (Leaf | undefined)[] = new Array(SECTIONS).fill(undefined);
+  private readonly lastPlace = new Int32Array(SECTIONS);
 
-  /** Becomes the state of `tree`, before event `applied`. */
-  load(tree: Tree, applied: number): void {
-    this.recycle();
-    this.base = tree;
-    this.applied = applied;
-    this.ending = tree.ending;
-    this.tasks = new Map(tree.tasks);
-    this.hosts = new Map(tree.hosts);
-    this.disown();
-  }
+  // The anchor: which leaves were saved in this epoch, and what they were.
+  private epoch = 1;
+  private savedIn = new Uint32Array(256);
+  private savedPlaces = new Uint32Array(256);
+  private savedWords = new Uint32Array(256 * LEAF_WORDS);
+  private savedCount = 0;
+  private anchored = 0;
+  private anchorBeside: Beside = { hosts: EMPTY_TREE.hosts, tasks: EMPTY_TREE.tasks, ending: undefined };
 
-  /** The state as a tree that never changes. */
-  keyframe(): Tree {
-    const { ending, tasks, hosts } = this;
-    this.base = nextTree(this.base, this.own, { ending, tasks, hosts });
-    this.disown();
-    return this.base;
-  }
+  /** What is beside the words as an object that stays; undefined since it changed. */
+  private besideNow: Beside | undefined = this.anchorBeside;
+  /** Processes whose ranges were copied and may be changed in place. */
+  private readonly ownHosts = new Set<number>();
 
-  private recycle(): void {
-    for (const groups of this.own)
-      for (const { leaves, ownedLo, ownedHi } of groups.values())
-        for (let k = 0; k < GROUP_LEAVES && this.spare.length < SPARE_MAX; k++)
-          if (((k < 32 ? ownedLo : ownedHi) >>> (k & 31)) & 1) this.spare.push(leaves[k]!);
-  }
-  private disown(): void {
-    for (const groups of this.own) groups.clear();
-    this.owned = 0;
-    this.ownHosts.clear();
-    this.lastId.fill(-1);
-    this.lastLeaf.fill(undefined);
-  }
+  /** The tree made last, and the places written since. */
+  private frozen: Tree = EMPTY_TREE;
+  private stale = new Uint8Array(256);
 
   /** Folds events from..to-1 of the block in (indices in the block). `applied` must be the seq of `from`. */
   forward(block: Block, from: number, to: number): void {
-    const { kind, row, vcpu } = block;
-    for (let i = from; i < to; i++) FOLD_FORWARD[kind[i]!]!(this, block.col, row[i]!, vcpu[i]!);
+    foldForward(this, block, from, to);
     this.applied = block.first + to;
   }
   /** Takes events to-1 .. from of the block out again, last first. `applied` must be the seq of `to`. */
   backward(block: Block, from: number, to: number): void {
-    const { kind, row, vcpu } = block;
-    for (let i = to - 1; i >= from; i--) FOLD_BACKWARD[kind[i]!]!(this, block.col, row[i]!, vcpu[i]!);
+    foldBackward(this, block, from, to);
     this.applied = block.first + from;
   }
 
-  leaf(section: number, id: number): Leaf | undefined {
-    const number = Math.floor(id / GROUP_LEAVES);
-    const group = this.own[section]!.get(number)?.leaves ?? this.base.sections[section]!.get(number);
-    return group?.[id - number * GROUP_LEAVES];
+  /** The state as a tree that never changes. */
+  keyframe(): Tree {
+    const changed: Map<number, NewGroup>[] = Array.from({ length: SECTIONS }, () => new Map());
+    for (let place = 0; place < this.leafCount; place++) {
+      if (this.stale[place] === 0) continue;
+      // Saved ones are written again without a look at `stale`.
+      if (this.savedIn[place] !== this.epoch) this.stale[place] = 0;
+      const section = Math.floor(this.keys[place]! / IDS);
+      const id = this.keys[place]! % IDS;
+      const from = place * LEAF_WORDS;
+      if (this.sameLeaf(leafOf(this.frozen.sections[section]!, id), from)) continue;
+      const number = Math.floor(id / GROUP_LEAVES);
+      let group = changed[section]!.get(number);
+      if (!group) {
+        const before = this.frozen.sections[section]!.get(number);
+        group = { leaves: before ? before.slice() : new Array<Leaf | undefined>(GROUP_LEAVES).fill(undefined) };
+        changed[section]!.set(number, group);
+      }
+      group.leaves[id - number * GROUP_LEAVES] = this.words.slice(from, from + LEAF_WORDS);
+    }
+    this.frozen = nextTree(this.frozen, changed, this.beside());
+    return this.frozen;
   }
-  *leaves(section: number): Iterable<readonly [id: number, leaf: Leaf]> {
-    const own = this.own[section]!;
-    for (const [number, { leaves }] of own) yield* leavesOf(number, leaves);
-    for (const [number, group] of this.base.sections[section]!) if (!own.has(number)) yield* leavesOf(number, group);
+  private sameLeaf(leaf: Leaf | undefined, from: number): boolean {
+    for (let i = 0; i < LEAF_WORDS; i++) if (this.words[from + i] !== (leaf ? leaf[i] : 0)) return false;
+    return true;
   }
 
-  /** The leaf, to be written: the pool's own. */
-  private writable(section: number, id: number): Leaf {
-    if (this.lastId[section] === id) return this.lastLeaf[section]!;
-    const number = Math.floor(id / GROUP_LEAVES);
-    const group = this.own[section]!.get(number) ?? this.ownGroup(section, number);
-    const k = id - number * GROUP_LEAVES;
-    const bit = 1 << (k & 31);
-    let leaf: Leaf;
-    if ((k < 32 ? group.ownedLo : group.ownedHi) & bit) leaf = group.leaves[k]!;
-    else {
-      if (++this.owned > OWN_LEAVES_MAX)
-        throw new Trouble(`before event ${this.applied}: the state touches more places than this program can hold`);
-      const before = group.leaves[k];
-      leaf = this.spare.pop() ?? new Uint32Array(LEAF_WORDS);
-      if (before) leaf.set(before);
-      else leaf.fill(0);
-      group.leaves[k] = leaf;
-      if (k < 32) group.ownedLo |= bit;
-      else group.ownedHi |= bit;
-    }
-    this.lastId[section] = id;
-    this.lastLeaf[section] = leaf;
-    return leaf;
+  private beside(): Beside {
+    if (this.besideNow && this.besideNow.ending === this.ending) return this.besideNow;
+    this.ownHosts.clear();
+    this.besideNow = { hosts: new Map(this.hosts), tasks: new Map(this.tasks), ending: this.ending };
+    return this.besideNow;
   }
-  private ownGroup(section: number, number: number): OwnGroup {
-    const before = this.base.sections[section]!.get(number);
-    const leaves = before ? before.slice() : new Array<Leaf | undefined>(GROUP_LEAVES).fill(undefined);
-    const group = { leaves, ownedLo: 0, ownedHi: 0 };
-    this.own[section]!.set(number, group);
-    return group;
+  private setBeside(beside: Beside): void {
+    if (this.besideNow === beside && this.ending === beside.ending) return;
+    this.hosts = new Map(beside.hosts);
+    this.tasks = new Map(beside.tasks);
+    this.ending = beside.ending;
+    this.ownHosts.clear();
+    this.besideNow = beside;
+  }
+
+  private anchor(): void {
+    this.epoch++;
+    this.savedCount = 0;
+    this.anchored = this.applied;
+    this.anchorBeside = this.beside();
+  }
+  /** What changed since the anchor, which moves here. */
+  commit(): Pick<Delta, 'at' | 'xor' | 'before' | 'after'> {
+    const { words, savedWords, savedPlaces, savedCount } = this;
+    const count = (write?: (n: number, at: number, xor: number) => void): number => {
+      let n = 0;
+      for (let k = 0; k < savedCount; k++) {
+        const now = savedPlaces[k]! * LEAF_WORDS;
+        const then = k * LEAF_WORDS;
+        for (let i = 0; i < LEAF_WORDS; i++) {
+          const xor = words[now + i]! ^ savedWords[then + i]!;
+          if (xor === 0) continue;
+          write?.(n, now + i, xor);
+          n++;
+        }
+      }
+      return n;
+    };
+    const at = new Uint32Array(count());
+    const xor = new Uint32Array(at.length);
+    count((n, a, x) => {
+      at[n] = a;
+      xor[n] = x;
+    });
+    const before = this.anchorBeside;
+    this.anchor();
+    return { at, xor, before, after: this.anchorBeside };
+  }
+  /** Back to the anchor. */
+  rewind(): void {
+    const { words, savedWords, savedPlaces } = this;
+    for (let k = 0; k < this.savedCount; k++) {
+      const now = savedPlaces[k]! * LEAF_WORDS;
+      const then = k * LEAF_WORDS;
+      for (let i = 0; i < LEAF_WORDS; i++) words[now + i] = savedWords[then + i]!;
+    }
+    this.setBeside(this.anchorBeside);
+    this.applied = this.anchored;
+    this.anchor();
+  }
+  /** From one end of a delta to the other, which is before event `applied`. The pool must be at its anchor. */
+  apply({ at, xor, before, after }: Delta, direction: 1 | -1, applied: number): void {
+    const { words, stale } = this;
+    for (let n = 0; n < at.length; n++) {
+      const a = at[n]!;
+      words[a] = words[a]! ^ xor[n]!;
+      stale[a >>> 6] = 1;
+    }
+    this.setBeside(direction === 1 ? after : before);
+    this.applied = applied;
+    this.anchor();
+  }
+  /** Becomes the state before the first event. Places stay. */
+  clear(): void {
+    this.words.fill(0, 0, this.leafCount * LEAF_WORDS);
+    this.stale.fill(1, 0, this.leafCount);
+    this.setBeside({ hosts: EMPTY_TREE.hosts, tasks: EMPTY_TREE.tasks, ending: undefined });
+    this.applied = 0;
+    this.anchor();
+  }
+
+  leaf(section: number, id: number): Leaf | undefined {
+    const place = this.find(section, id);
+    return place < 0 ? undefined : this.leafAt(place);
+  }
+  *leaves(section: number): Iterable<readonly [id: number, leaf: Leaf]> {
+    for (const place of this.placesOf[section]!) yield [this.keys[place]! % IDS, this.leafAt(place)];
+  }
+  private leafAt(place: number): Leaf {
+    return this.words.subarray(place * LEAF_WORDS, (place + 1) * LEAF_WORDS);
+  }
+
+  private cellOf(key: number): number {
+    const h = Math.imul((key | 0) ^ Math.imul((key / 2 ** 32) | 0, 0x85eb_ca6b), 0x9e37_79b1);
+    return (h ^ (h >>> 15)) & (this.cells.length - 1);
+  }
+  /** The place of a leaf, -1 if it was never written. */
+  private find(section: number, id: number): number {
+    const key = section * IDS + id;
+    const mask = this.cells.length - 1;
+    for (let cell = this.cellOf(key); ; cell = (cell + 1) & mask) {
+      const place = this.cells[cell]! - 1;
+      if (place < 0 || this.keys[place] === key) return place;
+    }
+  }
+  /** Enters a place in the hash table, which doubles if that takes too many steps. */
+  private enter(place: number): void {
+    const mask = this.cells.length - 1;
+    let cell = this.cellOf(this.keys[place]!);
+    for (let n = 0; n < PROBES_MAX; n++, cell = (cell + 1) & mask)
+      if (this.cells[cell] === 0) {
+        this.cells[cell] = place + 1;
+        return;
+      }
+    this.rehash();
+    this.enter(place);
+  }
+  private rehash(): void {
+    if (this.cells.length >= CELLS_MAX) throw this.tooMuch();
+    const before = this.cells;
+    this.cells = new Int32Array(2 * before.length);
+    for (const entry of before) if (entry > 0) this.enter(entry - 1);
+  }
+  private tooMuch(): Trouble {
+    return new Trouble(`before event ${this.applied}: the state touches more places than this program can hold`);
+  }
+
+  private newPlace(section: number, id: number): number {
+    const place = this.leafCount;
+    if (place >= LEAVES_MAX) throw this.tooMuch();
+    if (place === this.keys.length) this.grow();
+    this.leafCount++;
+    this.keys[place] = section * IDS + id;
+    this.placesOf[section]!.push(place);
+    if (2 * place > this.cells.length) this.rehash();
+    this.enter(place);
+    return place;
+  }
+  private grow(): void {
+    const n = 2 * this.keys.length;
+    const keys = new Float64Array(n);
+    keys.set(this.keys);
+    this.keys = keys;
+    const stale = new Uint8Array(n);
+    stale.set(this.stale);
+    this.stale = stale;
+    this.words = grown(this.words, n * LEAF_WORDS);
+    this.savedIn = grown(this.savedIn, n);
+  }
+
+  private save(place: number): void {
+    if (this.savedCount === this.savedPlaces.length) {
+      this.savedPlaces = grown(this.savedPlaces, 2 * this.savedCount);
+      this.savedWords = grown(this.savedWords, 2 * this.savedCount * LEAF_WORDS);
+    }
+    this.savedIn[place] = this.epoch;
+    this.stale[place] = 1;
+    this.savedPlaces[this.savedCount] = place;
+    const { words, savedWords } = this;
+    const from = place * LEAF_WORDS;
+    const to = this.savedCount++ * LEAF_WORDS;
+    for (let i = 0; i < LEAF_WORDS; i++) savedWords[to + i] = words[from + i]!;
+  }
+  /** Where in `words` the word is, to be written. */
+  private address(section: number, index: number): number {
+    const id = Math.floor(index / LEAF_WORDS);
+    let place: number;
+    if (this.lastId[section] === id) place = this.lastPlace[section]!;
+    else {
+      place = this.find(section, id);
+      if (place < 0) place = this.newPlace(section, id);
+      this.lastId[section] = id;
+      this.lastPlace[section] = place;
+    }
+    if (this.savedIn[place] !== this.epoch) this.save(place);
+    return place * LEAF_WORDS + index - id * LEAF_WORDS;
   }
   set(section: number, index: number, value: number): void {
-    const id = Math.floor(index / LEAF_WORDS);
-    this.writable(section, id)[index - id * LEAF_WORDS] = value;
+    const at = this.address(section, index);
+    this.words[at] = value;
   }
   /** Sets the bits of `mask` at `shift` to `value`. */
   setBits(section: number, index: number, shift: number, mask: number, value: number): void {
-    const id = Math.floor(index / LEAF_WORDS);
-    const leaf = this.writable(section, id);
-    const at = index - id * LEAF_WORDS;
-    leaf[at] = (leaf[at]! & ~(mask << shift)) | ((value & mask) << shift);
+    const at = this.address(section, index);
+    this.words[at] = (this.words[at]! & ~(mask << shift)) | ((value & mask) << shift);
   }
   /** Two words at an even index, so that both are in one leaf. */
   setPair(section: number, index: number, lo: number, hi: number): void {
-    const id = Math.floor(index / LEAF_WORDS);
-    const leaf = this.writable(section, id);
-    const at = index - id * LEAF_WORDS;
-    leaf[at] = lo;
-    leaf[at + 1] = hi;
+    const at = this.address(section, index);
+    this.words[at] = lo;
+    this.words[at + 1] = hi;
   }
 
   /** The ranges of a process, to be changed in place. Their number is checked here, before each change. */
@@ -158,6 +320,7 @@ export class Pool implements Words {
     const ranges = this.hosts.get(process) ?? [];
     if (ranges.length > RANGES_MAX)
       throw new Trouble(`before event ${this.applied}: process ${process} has more than ${RANGES_MAX} ranges`);
+    this.besideNow = undefined;
     if (this.ownHosts.has(process)) return ranges as Range[];
     const own = [...ranges];
     this.ownHosts.add(process);
@@ -165,6 +328,7 @@ export class Pool implements Words {
     return own;
   }
   setTask(vcpu: number, task: Task): void {
+    this.besideNow = undefined;
     if (task.pid === 0 && task.name === '') this.tasks.delete(vcpu);
     else this.tasks.set(vcpu, task);
   }

@@ -2,26 +2,47 @@
  * A recording as a place to move about in. The state AT event #N is the one after events 0..N; at `start`, seq -1, nothing
  * has happened yet.
  *
- * A seek starts from whatever is nearest (where the pool stands, a dense keyframe, the start), jumps over sparse keyframes
- * of the file where that is cheaper than folding, and folds the rest, forwards or backwards. Passing a multiple of
- * DENSE_CHUNKS chunks it leaves a dense keyframe behind.
+ * A seek goes from boundary to boundary of chunks by the longest deltas it has (deltas.ts), lays sparse keyframes of the file
+ * where it has none, folds whole chunks where there are no such either, each of which leaves a delta, and folds the rest
+ * into the chunk, forwards or backwards. Where to begin, here or with nothing, and from which side to come, is what costs
+ * least: the way is first walked without doing anything.
  */
 import { assert } from '../base/assert.js';
 import { finish, type Work } from '../base/work.js';
 import type { Block } from '../events/block.js';
 import { KIND, KIND_NAMES, type KindName } from '../events/kinds.js';
 import type { Source } from '../recording/source.js';
-import { type Dense, DenseKeyframes, layOver } from './keyframe.js';
+import { type Delta, Deltas, SPARSE } from './deltas.js';
+import { layOver } from './keyframe.js';
 import { Pool } from './pool.js';
 import { Snapshot, State } from './state.js';
-import { EMPTY_TREE } from './tree.js';
 
-/** Chunks between dense keyframes: a seek decodes at most half as many on either side. */
-const DENSE_CHUNKS = 4;
-/** Cost of laying sparse keyframes over an event's span, against 1 for decoding and folding the event. */
-const SPARSE_COST = 0.15;
-/** An estimate of bytes; the process grows by about 1.5 times as much. */
+/** Costs, against 1 for folding an event (some 50 ns): */
+const COST = {
+  /** decoding and folding an event of a whole chunk, */
+  decoded: 2,
+  /** an event in the span of a sparse keyframe, */
+  sparse: 0.15,
+  /** a word of a delta, */
+  word: 0.06,
+  /** going back to a boundary, and giving up all there is. */
+  rewind: 1000,
+  clear: 20_000,
+};
+/** An estimate of bytes. */
 const DEFAULT_BUDGET = 112 * 2 ** 20;
+
+/** One move along boundaries of chunks (boundary n is the moment before chunk n). */
+type Move =
+  | { readonly how: 'delta'; readonly to: number; readonly cost: number; readonly delta: Delta }
+  | { readonly how: 'lay'; readonly to: number; readonly cost: number; readonly keyframe: number }
+  | { readonly how: 'fold'; readonly to: number; readonly cost: number };
+interface Plan {
+  readonly cost: number;
+  readonly clear: boolean;
+  /** Boundaries to go to, one after the other; the last is one of the target's chunk. */
+  readonly stops: readonly number[];
+}
 
 /** What a search looks for: events of these kinds (all, if not given) for which `where` says yes. */
 export interface Match {
@@ -56,7 +77,7 @@ export function* findEvent(source: Source, from: number, direction: 1 | -1, matc
 }
 
 export interface TimelineOptions {
-  /** Bytes that dense keyframes may take; 112 MiB unless told. */
+  /** Bytes that deltas may take; 112 MiB unless told. */
   readonly budgetBytes?: number;
 }
 
@@ -67,21 +88,26 @@ export class Timeline {
   /** Sparse keyframes with fewer events in between are not worth loading. */
   protected readonly sparseWorth: number = 100_000;
   private readonly pool = new Pool();
-  private readonly dense: DenseKeyframes;
+  private readonly deltas: Deltas;
+  /** The boundary that is the pool's anchor. What is folded beyond it lies in a chunk beside it. */
+  private at = 0;
+  /** The boundaries of sparse keyframes, and which keyframe it is; in order. */
+  private sparse: { readonly boundary: number; readonly n: number; readonly events: number }[] = [];
+  private sparseSeen = 0;
 
   constructor(source: Source, options: TimelineOptions = {}) {
     this.source = source;
     this.state = new State(this.pool);
-    this.dense = new DenseKeyframes(options.budgetBytes ?? DEFAULT_BUDGET);
+    this.deltas = new Deltas(options.budgetBytes ?? DEFAULT_BUDGET);
   }
 
   /** The event after which `state` is; -1 before the first. */
   get seq(): number {
     return this.pool.applied - 1;
   }
-  /** Bytes of the dense keyframes, an estimate, and how many they are. */
-  get usage(): { bytes: number; keyframes: number } {
-    return { bytes: this.dense.bytes, keyframes: this.dense.count };
+  /** Bytes of the deltas, an estimate, and how many they are. */
+  get usage(): { bytes: number; deltas: number } {
+    return { bytes: this.deltas.bytes, deltas: this.deltas.count };
   }
 
   /** The state where the timeline stands, for good. */
@@ -93,18 +119,24 @@ export class Timeline {
   *seek(seq: number): Work<State> {
     const target = seq + 1;
     assert(target >= 0 && target <= this.source.count, `seek to event ${seq} of ${this.source.count}`);
-    const start = this.nearest(target);
-    if (start) {
-      this.dense.touch(start);
-      this.pool.load(start.tree, start.applied);
+    if (target === this.pool.applied) return this.state;
+    const { pool } = this;
+    const total = Math.abs(target - pool.applied);
+    const progress = () => ({ done: Math.max(0, total - Math.abs(target - pool.applied)), total });
+    const plan = this.plan(target);
+    if (plan) {
+      if (pool.applied !== this.first(this.at)) pool.rewind();
+      if (plan.clear) {
+        pool.clear();
+        this.at = 0;
+      }
+      for (const stop of plan.stops)
+        while (this.at !== stop) {
+          this.make(this.move(this.at, stop));
+          yield progress();
+        }
     }
-    yield* this.jump(target);
-    const total = Math.abs(target - this.pool.applied);
-    while (this.pool.applied !== target) {
-      if (this.pool.applied < target) this.foldForward(target);
-      else this.foldBackward(target);
-      yield { done: total - Math.abs(target - this.pool.applied), total };
-    }
+    this.foldWithin(target);
     return this.state;
   }
   /** Seeks without a pause: for short ways and for tests. */
@@ -128,62 +160,107 @@ export class Timeline {
     return findEvent(this.source, direction === 1 ? this.seq + 1 : this.seq - 1, direction, match);
   }
 
-  /** The cheapest place to load and go on from; undefined if that is where the pool stands. */
-  private nearest(target: number): Dense | undefined {
-    const starts: Dense[] = [{ applied: 0, tree: EMPTY_TREE }, ...this.dense.around(target)];
-    let best: Dense | undefined;
-    let least = this.cost(this.pool.applied, target);
-    for (const start of starts) {
-      const cost = this.cost(start.applied, target);
-      if (cost < least) [best, least] = [start, cost];
-    }
+  /** Events before a boundary. */
+  private first(boundary: number): number {
+    return this.source.chunks[boundary]?.first ?? this.source.count;
+  }
+  /** False for the last chunk of a recording that may still grow: its end is no boundary yet. */
+  private whole(chunk: number): boolean {
+    return chunk < this.source.chunks.length - 1 || this.source.closed;
+  }
+  /** The boundary at which `events` events have happened, -1 if there is none. */
+  private boundaryAt(events: number): number {
+    const { chunks, count } = this.source;
+    if (events === 0) return 0;
+    if (events >= count) return events === count && this.whole(chunks.length - 1) ? chunks.length : -1;
+    const n = this.source.chunkOf(events);
+    return chunks[n]!.first === events ? n : -1;
+  }
+
+  /** How to come to a boundary of the chunk that `target` is in; undefined if it is least to fold from where the pool stands. */
+  private plan(target: number): Plan | undefined {
+    this.learnSparse();
+    const { at, pool, source } = this;
+    const n = source.chunkOf(Math.min(target, source.count - 1));
+    const here = this.first(at);
+    // The chunk the pool is in, or either one beside the boundary where it stands: from the first of its events to the last.
+    const from = this.first(pool.applied <= here ? Math.max(at - 1, 0) : at);
+    const to = this.first(pool.applied >= here ? at + 1 : at);
+    let best: Plan | undefined;
+    let least = target >= from && target <= to ? Math.abs(target - pool.applied) : Number.POSITIVE_INFINITY;
+    const next = this.sparse.find(k => k.boundary > n)?.boundary;
+    for (const clear of at === 0 ? [false] : [false, true])
+      for (const end of this.whole(n) ? [n, n + 1] : [n])
+        for (const stops of next === undefined || next === end ? [[end]] : [[end], [next, end]]) {
+          const rest = Math.abs(target - this.first(end)) + (clear ? COST.clear : COST.rewind);
+          const cost = this.cost(clear ? 0 : at, stops, rest, least);
+          if (cost < least) [best, least] = [{ cost, clear, stops }, cost];
+        }
     return best;
   }
-  private cost(from: number, target: number): number {
-    const last = this.lastSparse(from, target);
-    return last < 0
-      ? Math.abs(target - from)
-      : SPARSE_COST * (this.source.keyframes[last]!.seq - from) + target - this.source.keyframes[last]!.seq;
+  /** What a way costs on top of `cost`; gives up where that is `most` or more. */
+  private cost(from: number, stops: readonly number[], cost: number, most: number): number {
+    for (const stop of stops)
+      while (from !== stop && cost < most) {
+        const move = this.move(from, stop);
+        from = move.to;
+        cost += move.cost;
+      }
+    return cost;
   }
-  /** The last sparse keyframe in from+1 .. target, if it is far enough from `from` to be worth it; else -1. */
-  private lastSparse(from: number, target: number): number {
-    const { keyframes } = this.source;
-    let n = keyframes.length - 1;
-    while (n >= 0 && keyframes[n]!.seq > target) n--;
-    return n >= 0 && keyframes[n]!.seq - from >= this.sparseWorth ? n : -1;
+  /** The next move from a boundary towards another one. */
+  private move(at: number, to: number): Move {
+    const delta = this.deltas.step(at, to);
+    if (delta) return { how: 'delta', to: to > at ? delta.to : delta.from, cost: COST.word * delta.at.length, delta };
+    const k = to > at ? this.sparseAfter(at) : undefined;
+    if (k && k.boundary <= to && this.first(k.boundary) - this.first(at) >= this.sparseWorth)
+      return { how: 'lay', to: k.boundary, cost: COST.sparse * k.events, keyframe: k.n };
+    const chunk = to > at ? at : at - 1;
+    return { how: 'fold', to: to > at ? at + 1 : at - 1, cost: COST.decoded * this.source.chunks[chunk]!.count };
   }
-
-  private *jump(target: number): Work<void> {
-    const last = this.lastSparse(this.pool.applied, target);
-    if (last < 0) return;
-    for (let n = 0; n <= last; n++) {
-      const { seq } = this.source.keyframes[n]!;
-      if (seq <= this.pool.applied) continue;
-      layOver(this.pool, this.source.keyframe(n), this.source);
-      yield { done: seq, total: target };
+  private make(move: Move): void {
+    const { pool, source, at } = this;
+    if (move.how === 'fold') {
+      this.foldWithin(this.first(move.to));
+      return;
     }
-    this.keep(); // only here: one in each place passed over would cost as much again as laying them
+    if (move.how === 'lay') {
+      layOver(pool, source.keyframe(move.keyframe), source);
+      this.deltas.put({ from: at, to: move.to, ...pool.commit() }, SPARSE);
+    } else {
+      this.deltas.touch(move.delta);
+      pool.apply(move.delta, move.to > at ? 1 : -1, this.first(move.to));
+    }
+    this.at = move.to;
   }
 
-  /** At most to the end of one chunk. */
-  private foldForward(target: number): void {
+  /** Folds inside one chunk, the one beside the anchor. Where that ends at its other boundary, a delta is left behind. */
+  private foldWithin(target: number): void {
     const { pool, source } = this;
-    const n = source.chunkOf(pool.applied);
+    if (pool.applied === target) return;
+    const n = source.chunkOf(Math.min(pool.applied, target));
     const block = source.chunk(n);
-    pool.forward(block, pool.applied - block.first, Math.min(target - block.first, block.count));
-    if (pool.applied === block.first + block.count && (n + 1) % DENSE_CHUNKS === 0) this.keep();
+    if (target > pool.applied) pool.forward(block, pool.applied - block.first, target - block.first);
+    else pool.backward(block, target - block.first, pool.applied - block.first);
+    const boundary = this.boundaryAt(target);
+    if (boundary < 0 || boundary === this.at) return;
+    const { at, xor, before, after } = pool.commit();
+    if (boundary > this.at) this.deltas.put({ from: this.at, to: boundary, at, xor, before, after }, 0);
+    else this.deltas.put({ from: boundary, to: this.at, at, xor, before: after, after: before }, 0);
+    this.at = boundary;
   }
-  /** At most to the start of one chunk. */
-  private foldBackward(target: number): void {
-    const { pool, source } = this;
-    const n = source.chunkOf(pool.applied - 1);
-    const block = source.chunk(n);
-    pool.backward(block, Math.max(target - block.first, 0), pool.applied - block.first);
-    if (pool.applied === block.first && n % DENSE_CHUNKS === 0) this.keep();
+
+  private learnSparse(): void {
+    const { keyframes } = this.source;
+    for (; this.sparseSeen < keyframes.length; this.sparseSeen++) {
+      const { from, seq } = keyframes[this.sparseSeen]!;
+      const boundary = this.boundaryAt(seq);
+      if (boundary > (this.sparse.at(-1)?.boundary ?? 0))
+        this.sparse.push({ boundary, n: this.sparseSeen, events: seq - from });
+    }
   }
-  private keep(): void {
-    if (this.pool.applied > 0 && this.dense.wants(this.pool.applied))
-      this.dense.add(this.pool.applied, this.pool.keyframe());
+  private sparseAfter(boundary: number) {
+    return this.sparse.find(k => k.boundary > boundary);
   }
 }
 

@@ -4,8 +4,8 @@
  *   tree -> section -> group of 64 leaves -> leaf of 64 words
  *
  * Two keyframes share every group and leaf that did not change between them, so one more costs what changed, and
- * comparing two skips what is the same object. immer makes the next tree from the last: once per 64k events, never per
- * event, and leaves are replaced whole, since immer does not draft typed arrays (a change inside one would change the old
+ * comparing two skips what is the same object. immer makes the next tree from the last, where somebody wants to keep a
+ * moment, never per event, and leaves are replaced whole, since immer does not draft typed arrays (a change inside one would change the old
  * keyframe too).
  */
 import { type Draft, enableMapSet, Immer } from 'immer';
@@ -135,25 +135,4 @@ export function differingWords(
       if (va !== vb) visit(s, id * LEAF_WORDS + i, va, vb);
     }
   });
-}
-
-const ALL = Array.from({ length: SECTIONS }, (_, s) => s);
-/** A leaf with its buffer and its object; an estimate from heap snapshots of Node 20. */
-const LEAF_COST = LEAF_WORDS * 4 + 300;
-const GROUP_COST = GROUP_LEAVES * 8 + 100;
-const RANGE_COST = 80;
-
-/** Bytes that tree b holds beyond those it shares with a: what keeping b costs when a is kept. An estimate. */
-export function bytesBeyond(a: Tree, b: Tree): number {
-  let bytes = 0;
-  differingLeaves(a, b, ALL, (_s, _id, _x, y) => {
-    if (y) bytes += LEAF_COST;
-  });
-  b.sections.forEach((section, s) => {
-    if (section === a.sections[s]) return;
-    bytes += section.size * 40;
-    for (const [number, group] of section) if (a.sections[s]!.get(number) !== group) bytes += GROUP_COST;
-  });
-  for (const [pid, ranges] of b.hosts) if (a.hosts.get(pid) !== ranges) bytes += ranges.length * RANGE_COST;
-  return bytes;
 }
