@@ -46,23 +46,40 @@ function bytesOf({ at, before, after }: Delta, level: number): number {
   return bytes;
 }
 
-/** One delta for several that follow each other. `scratch` is all zero, before and after, and as long as the pool's words. */
-function joined(parts: readonly Delta[], scratch: Uint32Array): Delta {
-  let most = 0;
-  for (const { at, xor } of parts) {
-    for (let i = 0; i < at.length; i++) scratch[at[i]!] = scratch[at[i]!]! ^ xor[i]!;
-    most += at.length;
+/**
+ * Brings a list of changes to one for each address, and none where they cancel out. The net changes come first in the lists.
+ * @param scratch all zero, before and after; longer than any address
+ * @returns how many are left
+ */
+export function net(at: Uint32Array, xor: Uint32Array, count: number, scratch: Uint32Array): number {
+  for (let i = 0; i < count; i++) {
+    const a = at[i]!;
+    scratch[a] = scratch[a]! ^ xor[i]!;
   }
+  let n = 0;
+  for (let i = 0; i < count; i++) {
+    const a = at[i]!;
+    const x = scratch[a]!;
+    if (x === 0) continue; // back to what it was, or written out already
+    scratch[a] = 0;
+    at[n] = a;
+    xor[n++] = x;
+  }
+  return n;
+}
+
+/** One delta for several that follow each other. */
+function joined(parts: readonly Delta[], scratch: Uint32Array): Delta {
+  const most = parts.reduce((sum, part) => sum + part.at.length, 0);
   const at = new Uint32Array(most);
   const xor = new Uint32Array(most);
-  let n = 0;
-  for (const part of parts)
-    for (const a of part.at) {
-      if (scratch[a] === 0) continue; // back to what it was, or written out already
-      at[n] = a;
-      xor[n++] = scratch[a]!;
-      scratch[a] = 0;
-    }
+  let filled = 0;
+  for (const part of parts) {
+    at.set(part.at, filled);
+    xor.set(part.xor, filled);
+    filled += part.at.length;
+  }
+  const n = net(at, xor, most, scratch);
   const [first, last] = [parts[0]!, parts.at(-1)!];
   const { from, before } = first;
   return { from, to: last.to, at: at.slice(0, n), xor: xor.slice(0, n), before, after: last.after };
@@ -147,7 +164,7 @@ export class Deltas {
       parts.push(delta);
     }
     let last = 0;
-    for (const { at } of parts) for (const a of at) if (a > last) last = a;
+    for (const { at } of parts) for (let i = 0; i < at.length; i++) if (at[i]! > last) last = at[i]!;
     if (last >= this.scratch.length) this.scratch = new Uint32Array(2 ** Math.ceil(Math.log2(last + 1)));
     this.keep(joined(parts, this.scratch), level + 1);
     this.join(from, level + 1);

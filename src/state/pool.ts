@@ -8,12 +8,12 @@
  * Since places stay, the difference between two moments is two columns, addresses in `words` and what to xor there
  * (deltas.ts), and going over one costs some 3 ns a word, in either direction.
  *
- * The ANCHOR is a moment the pool can go back to: the first write to a leaf after it saves the leaf. `commit` compares what
- * was saved with what is there now; `rewind` puts it back.
+ * The ANCHOR is a moment the pool can go back to: since then each write goes to a journal, which is such a difference itself
+ * (but may name an address often). `commit` brings it to one change an address, `rewind` goes over it once more.
  */
 import { Trouble } from '../base/trouble.js';
 import type { Block } from '../events/block.js';
-import type { Delta } from './deltas.js';
+import { type Delta, net } from './deltas.js';
 import { foldBackward, foldForward } from './fold.js';
 import type { Range } from './ranges.js';
 import type { Words } from './state.js';
@@ -40,7 +40,7 @@ const IDS = 2 ** 41;
 const PROBES_MAX = 128;
 const CELLS_MAX = 2 ** 24;
 
-/** Leaves of memory in an array that grows; `words` is another one afterwards. */
+/** A longer array that begins with these. */
 const grown = (words: Uint32Array<ArrayBuffer>, length: number): Uint32Array<ArrayBuffer> => {
   const next = new Uint32Array(length);
   next.set(words);
@@ -65,12 +65,12 @@ export class Pool implements Words {
   private readonly lastId = new Float64Array(SECTIONS).fill(-1);
   private readonly lastPlace = new Int32Array(SECTIONS);
 
-  // The anchor: which leaves were saved in this epoch, and what they were.
-  private epoch = 1;
-  private savedIn = new Uint32Array(256);
-  private savedPlaces = new Uint32Array(256);
-  private savedWords = new Uint32Array(256 * LEAF_WORDS);
-  private savedCount = 0;
+  // The anchor, and the journal of what was written since.
+  private journalAt = new Uint32Array(4096);
+  private journalXor = new Uint32Array(4096);
+  private journalCount = 0;
+  /** As long as `words`, all zero between uses. */
+  private scratch = new Uint32Array(256 * LEAF_WORDS);
   private anchored = 0;
   private anchorBeside: Beside = { hosts: EMPTY_TREE.hosts, tasks: EMPTY_TREE.tasks, ending: undefined };
 
@@ -99,8 +99,7 @@ export class Pool implements Words {
     const changed: Map<number, NewGroup>[] = Array.from({ length: SECTIONS }, () => new Map());
     for (let place = 0; place < this.leafCount; place++) {
       if (this.stale[place] === 0) continue;
-      // Saved ones are written again without a look at `stale`.
-      if (this.savedIn[place] !== this.epoch) this.stale[place] = 0;
+      this.stale[place] = 0;
       const section = Math.floor(this.keys[place]! / IDS);
       const id = this.keys[place]! % IDS;
       const from = place * LEAF_WORDS;
@@ -138,61 +137,43 @@ export class Pool implements Words {
   }
 
   private anchor(): void {
-    this.epoch++;
-    this.savedCount = 0;
+    this.journalCount = 0;
     this.anchored = this.applied;
     this.anchorBeside = this.beside();
   }
   /** What changed since the anchor, which moves here. */
   commit(): Pick<Delta, 'at' | 'xor' | 'before' | 'after'> {
-    const { words, savedWords, savedPlaces, savedCount } = this;
-    const count = (write?: (n: number, at: number, xor: number) => void): number => {
-      let n = 0;
-      for (let k = 0; k < savedCount; k++) {
-        const now = savedPlaces[k]! * LEAF_WORDS;
-        const then = k * LEAF_WORDS;
-        for (let i = 0; i < LEAF_WORDS; i++) {
-          const xor = words[now + i]! ^ savedWords[then + i]!;
-          if (xor === 0) continue;
-          write?.(n, now + i, xor);
-          n++;
-        }
-      }
-      return n;
-    };
-    const at = new Uint32Array(count());
-    const xor = new Uint32Array(at.length);
-    count((n, a, x) => {
-      at[n] = a;
-      xor[n] = x;
-    });
+    const count = this.netJournal();
+    const at = this.journalAt.slice(0, count);
+    const xor = this.journalXor.slice(0, count);
     const before = this.anchorBeside;
     this.anchor();
     return { at, xor, before, after: this.anchorBeside };
   }
   /** Back to the anchor. */
   rewind(): void {
-    const { words, savedWords, savedPlaces } = this;
-    for (let k = 0; k < this.savedCount; k++) {
-      const now = savedPlaces[k]! * LEAF_WORDS;
-      const then = k * LEAF_WORDS;
-      for (let i = 0; i < LEAF_WORDS; i++) words[now + i] = savedWords[then + i]!;
-    }
+    this.flip(this.journalAt, this.journalXor, this.journalCount);
     this.setBeside(this.anchorBeside);
     this.applied = this.anchored;
     this.anchor();
   }
   /** From one end of a delta to the other, which is before event `applied`. The pool must be at its anchor. */
   apply({ at, xor, before, after }: Delta, direction: 1 | -1, applied: number): void {
+    this.flip(at, xor, at.length);
+    this.setBeside(direction === 1 ? after : before);
+    this.applied = applied;
+    this.anchor();
+  }
+  private flip(at: Uint32Array, xor: Uint32Array, count: number): void {
     const { words, stale } = this;
-    for (let n = 0; n < at.length; n++) {
+    for (let n = 0; n < count; n++) {
       const a = at[n]!;
       words[a] = words[a]! ^ xor[n]!;
       stale[a >>> 6] = 1;
     }
-    this.setBeside(direction === 1 ? after : before);
-    this.applied = applied;
-    this.anchor();
+  }
+  private netJournal(): number {
+    return net(this.journalAt, this.journalXor, this.journalCount, this.scratch);
   }
   /** Becomes the state before the first event. Places stay. */
   clear(): void {
@@ -269,21 +250,25 @@ export class Pool implements Words {
     stale.set(this.stale);
     this.stale = stale;
     this.words = grown(this.words, n * LEAF_WORDS);
-    this.savedIn = grown(this.savedIn, n);
+    this.scratch = new Uint32Array(n * LEAF_WORDS);
   }
 
-  private save(place: number): void {
-    if (this.savedCount === this.savedPlaces.length) {
-      this.savedPlaces = grown(this.savedPlaces, 2 * this.savedCount);
-      this.savedWords = grown(this.savedWords, 2 * this.savedCount * LEAF_WORDS);
-    }
-    this.savedIn[place] = this.epoch;
-    this.stale[place] = 1;
-    this.savedPlaces[this.savedCount] = place;
-    const { words, savedWords } = this;
-    const from = place * LEAF_WORDS;
-    const to = this.savedCount++ * LEAF_WORDS;
-    for (let i = 0; i < LEAF_WORDS; i++) savedWords[to + i] = words[from + i]!;
+  private write(at: number, value: number): void {
+    const xor = this.words[at]! ^ value;
+    if (xor === 0) return;
+    if (this.journalCount === this.journalAt.length) this.makeRoom();
+    this.journalAt[this.journalCount] = at;
+    this.journalXor[this.journalCount++] = xor;
+    this.words[at] = value;
+    this.stale[at >>> 6] = 1;
+  }
+  /** Steps to and fro fill the journal with what cancels out. */
+  private makeRoom(): void {
+    const length = this.journalCount;
+    this.journalCount = this.netJournal();
+    if (2 * this.journalCount < length) return;
+    this.journalAt = grown(this.journalAt, 2 * length);
+    this.journalXor = grown(this.journalXor, 2 * length);
   }
   /** Where in `words` the word is, to be written. */
   private address(section: number, index: number): number {
@@ -296,23 +281,21 @@ export class Pool implements Words {
       this.lastId[section] = id;
       this.lastPlace[section] = place;
     }
-    if (this.savedIn[place] !== this.epoch) this.save(place);
     return place * LEAF_WORDS + index - id * LEAF_WORDS;
   }
   set(section: number, index: number, value: number): void {
-    const at = this.address(section, index);
-    this.words[at] = value;
+    this.write(this.address(section, index), value);
   }
   /** Sets the bits of `mask` at `shift` to `value`. */
   setBits(section: number, index: number, shift: number, mask: number, value: number): void {
     const at = this.address(section, index);
-    this.words[at] = (this.words[at]! & ~(mask << shift)) | ((value & mask) << shift);
+    this.write(at, (this.words[at]! & ~(mask << shift)) | ((value & mask) << shift));
   }
   /** Two words at an even index, so that both are in one leaf. */
   setPair(section: number, index: number, lo: number, hi: number): void {
     const at = this.address(section, index);
-    this.words[at] = lo;
-    this.words[at + 1] = hi;
+    this.write(at, lo);
+    this.write(at + 1, hi);
   }
 
   /** The ranges of a process, to be changed in place. Their number is checked here, before each change. */
