@@ -7,6 +7,7 @@
 import { parseArgs } from 'node:util';
 
 const BENCHMARKS = {
+  engine: () => import('./engine.mjs'),
   recording: () => import('./recording.mjs'),
 };
 
