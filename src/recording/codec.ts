@@ -3,7 +3,7 @@
  * give the same bytes, on every machine and in every version of Node; compression comes after (pieces.ts).
  *
  *   body     events u32 | kinds u32 | bytes of head u32 | per kind: number, rows, bytes u32 | head | part of kind | ...
- *   head     ticks of event 0 f64 | columns kind, ticks low, ticks high, vcpu, cause
+ *   head     ticks of event 0 f64 | columns kind, ticks low, ticks high, vcpu | causes
  *   part     [registers at the start] | columns in the order of the layout
  *
  * Parts stand alone but for the head: who asks for one kind decodes one kind, and a decoded block does so when its columns
@@ -25,7 +25,14 @@ import {
   restoreRegisters,
 } from './reduce.js';
 
-const scratch = { low: new Scratch(), high: new Scratch(), cause: new Scratch(), lengths: new Scratch() };
+const scratch = {
+  kind: new Scratch(),
+  low: new Scratch(),
+  high: new Scratch(),
+  runs: new Scratch(),
+  causes: new Scratch(),
+  lengths: new Scratch(),
+};
 const TABLE_BYTES = 12;
 const WORD = 2 ** 32;
 
@@ -62,7 +69,7 @@ export function encodeBody(out: Sink, block: Block, registers: Registers, plan: 
   out.at += TABLE_BYTES * (kinds.length + 1);
   out.setU32(start, block.count);
   out.setU32(start + 4, kinds.length);
-  encodeHead(out, block);
+  encodeHead(out, block, kinds);
   out.setU32(start + 8, out.at - start - TABLE_BYTES * (kinds.length + 1));
   kinds.forEach((k, n) => {
     const at = out.at;
@@ -87,35 +94,71 @@ function maskOf(block: Block): readonly [number, number] {
   return [lo >>> 0, hi >>> 0];
 }
 
-/**
- * Causes: 0 none, 1 the cause of the last event that had one, otherwise 1 more than the distance to it.
- * Ticks: differences, as two words.
- */
-function encodeHead(out: Sink, { count, kind, ticks, vcpu, back }: Block): void {
+/** Ticks are differences, as two words. */
+function encodeHead(out: Sink, block: Block, kinds: readonly number[]): void {
+  const { count, kind, ticks, vcpu } = block;
+  const kinds32 = scratch.kind.of(count);
   const low = scratch.low.of(count);
   const high = scratch.high.zeros(count);
-  const cause = scratch.cause.zeros(count);
-  let lastTicks = count > 0 ? ticks[0]! : 0;
-  let lastCause = Number.NaN;
-  out.f64(lastTicks);
+  let last = count > 0 ? ticks[0]! : 0;
+  out.f64(last);
   for (let i = 0; i < count; i++) {
-    const passed = ticks[i]! - lastTicks;
-    lastTicks = ticks[i]!;
+    const passed = ticks[i]! - last;
+    last = ticks[i]!;
     low[i] = passed;
     if (passed >= WORD) high[i] = passed / WORD;
+    kinds32[i] = kind[i]!;
+  }
+  encodeColumn(out, kinds32, count, 'few');
+  encodeColumn(out, low, count, 'plain');
+  encodeColumn(out, high, count, 'plain');
+  encodeColumn(out, vcpu, count, 'plain');
+  encodeCauses(out, block, kinds);
+}
+
+/**
+ * Causes: most kinds of events have always one or never, and it stays the same for a while.
+ *
+ *   kinds that have causes, a u8 each | runs u32 | columns lengths, distances
+ *
+ * A run is of events of those kinds with one cause (or none); its distance is that of its first event (or 0). Where runs
+ * are short, as in details, `runs` is 0 and one column has the distance of each event of those kinds.
+ */
+function encodeCauses(out: Sink, { count, kind, back }: Block, kinds: readonly number[]): void {
+  const caused = new Uint8Array(256);
+  for (let i = 0; i < count; i++) if (back[i] !== 0) caused[kind[i]!] = 1;
+  const lengths = scratch.runs.of(count);
+  const distances = scratch.causes.of(count);
+  let runs = 0;
+  let events = 0;
+  let cause = Number.NaN;
+  for (let i = 0; i < count; i++) {
+    if (caused[kind[i]!] === 0) continue;
+    events++;
     const b = back[i]!;
-    if (b === 0) continue;
-    if (i - b === lastCause) cause[i] = 1;
+    const own = b === 0 ? -Infinity : i - b;
+    if (own === cause) lengths[runs - 1]!++;
     else {
-      cause[i] = b + 1;
-      lastCause = i - b;
+      cause = own;
+      lengths[runs] = 1;
+      distances[runs++] = b;
     }
   }
-  encodeColumn(out, kind, count, false);
-  encodeColumn(out, low, count, false);
-  encodeColumn(out, high, count, false);
-  encodeColumn(out, vcpu, count, false);
-  encodeColumn(out, cause, count, true);
+  encodeColumn(
+    out,
+    Uint8Array.from(kinds, k => caused[k]!),
+    kinds.length,
+    'plain',
+  );
+  const short = 4 * runs > events;
+  out.u32(short ? 0 : runs);
+  if (short) {
+    for (let i = 0, n = 0; i < count; i++) if (caused[kind[i]!] !== 0) distances[n++] = back[i]!;
+    encodeColumn(out, distances, events, 'near');
+  } else {
+    encodeColumn(out, lengths, runs, 'plain');
+    encodeColumn(out, distances, runs, 'plain');
+  }
 }
 
 /** Processor of each row of a kind. */
@@ -137,11 +180,11 @@ function encodePart(out: Sink, plan: KindPlan, kind: number, block: Block, regis
     file.write(out);
     stored = reduceRegisters(own, rows, vcpusOf(block, kind), file);
   } else if (plan.changes.length > 0) stored = reduceChanges(plan, own, rows);
-  for (const { name, what, ends, near } of plan.columns) {
+  for (const { name, what, ends, trait } of plan.columns) {
     const column = stored[name] ?? own[name]!;
     if (what === 'end') {
-      if (!plan.registers) encodeColumn(out, lengthsOf(column, rows), rows, false);
-    } else encodeColumn(out, column, what === 'item' ? own[ends]![rows - 1]! : rows, near);
+      if (!plan.registers) encodeColumn(out, lengthsOf(column, rows), rows, 'plain');
+    } else encodeColumn(out, column, what === 'item' ? own[ends]![rows - 1]! : rows, trait);
   }
 }
 
@@ -260,6 +303,7 @@ function decode(body: Body, first: number, options: DecodeOptions): DecodedBlock
   if (kinds > reading.plan.length) throw new Trouble(`${kinds} kinds of events in a chunk`);
   const parts = new Map<number, Part>();
   const rows = new Uint32Array(KIND_NAMES.length);
+  const kindNumbers: number[] = [];
   let at = TABLE_BYTES * (kinds + 1) + headBytes;
   for (let n = 0, before = -1; n < kinds; n++) {
     const number = table.u32();
@@ -270,13 +314,14 @@ function decode(body: Body, first: number, options: DecodeOptions): DecodedBlock
     const here = reading.kindHere[number]!;
     rows[here] = r;
     parts.set(here, { plan, rows: r, from: at, to: (at += bytes), number });
+    kindNumbers.push(number);
     before = number;
   }
   if (at !== body.bytes.length) throw new Trouble(`a body of ${body.bytes.length} bytes that should have ${at}`);
 
   const headStart = TABLE_BYTES * (kinds + 1);
   body.need(headStart, headStart + headBytes);
-  const head = decodeHead(new Bytes(body.bytes, headStart, headStart + headBytes), count, reading, rows);
+  const head = decodeHead(new Bytes(body.bytes, headStart, headStart + headBytes), count, reading, rows, kindNumbers);
   if (causes) checkCauses(head.back, first);
   const make = (kind: number): Loose => {
     const part = parts.get(kind);
@@ -305,38 +350,71 @@ function decode(body: Body, first: number, options: DecodeOptions): DecodedBlock
   return block;
 }
 
-function decodeHead(from: Bytes, count: number, reading: Reading, rows: Uint32Array) {
+function decodeHead(from: Bytes, count: number, reading: Reading, rows: Uint32Array, numbers: readonly number[]) {
   const start = from.f64();
-  const kind = new Uint8Array(count);
+  const kinds = new Uint32Array(count);
   const low = new Uint32Array(count);
   const high = new Uint32Array(count);
   const vcpu = new Uint8Array(count);
-  const back = new Uint32Array(count);
-  for (const column of [kind, low, high, vcpu, back]) decodeColumn(from, column);
+  for (const column of [kinds, low, high, vcpu]) decodeColumn(from, column);
+  const back = decodeCauses(from, kinds, numbers);
   if (from.at !== from.end) throw new Trouble(`${from.end - from.at} bytes too many in its head`);
 
+  const kind = new Uint8Array(count);
   const row = new Uint16Array(count);
   const ticks = new Float64Array(count);
   const seen = new Uint32Array(KIND_NAMES.length);
+  const { kindHere } = reading;
   let now = start;
-  let cause = Number.NaN;
   for (let i = 0; i < count; i++) {
-    const k = reading.kindHere[kind[i]!];
-    if (k === undefined) throw new Trouble(`an event of the unknown kind ${kind[i]}`);
+    const number = kinds[i]!;
+    if (number >= kindHere.length) throw new Trouble(`an event of the unknown kind ${number}`);
+    const k = kindHere[number]!;
     kind[i] = k;
     row[i] = seen[k]!++;
     ticks[i] = now += low[i]! + high[i]! * WORD;
-    const code = back[i]!;
-    if (code > 1) cause = i - (code - 1);
-    if (code > 0) {
-      if (Number.isNaN(cause)) throw new Trouble(`event ${i} repeats a cause that is none`);
-      back[i] = i - cause;
-    }
   }
   if (!(start >= 0 && now <= Number.MAX_SAFE_INTEGER && Number.isInteger(start)))
     throw new Trouble('ticks out of range');
   if (rows.some((n, k) => n !== seen[k])) throw new Trouble('its table of kinds does not fit its events');
   return { kind, row, ticks, vcpu, back };
+}
+
+/** For each event the distance to its cause, 0 for none. */
+function decodeCauses(from: Bytes, kinds: Uint32Array, numbers: readonly number[]): Uint32Array {
+  const back = new Uint32Array(kinds.length);
+  const flags = new Uint8Array(numbers.length);
+  decodeColumn(from, flags);
+  const caused = new Uint8Array(256);
+  numbers.forEach((number, n) => {
+    caused[number] = flags[n]!;
+  });
+  let events = 0;
+  for (let i = 0; i < kinds.length; i++) if (caused[kinds[i]!]) events++;
+  const runs = from.u32();
+  if (runs > events) throw new Trouble(`${runs} runs of causes in ${events} events`);
+  const lengths = new Uint32Array(runs);
+  const distances = new Uint32Array(runs === 0 ? events : runs);
+  decodeColumn(from, lengths);
+  decodeColumn(from, distances);
+  if (runs > 0 && lengths.reduce((sum, n) => sum + n, 0) !== events)
+    throw new Trouble('its runs of causes do not fit its events');
+  let left = 0;
+  let cause = -Infinity;
+  for (let i = 0, n = 0; i < kinds.length; i++) {
+    if (!caused[kinds[i]!]) continue;
+    if (runs === 0) {
+      back[i] = distances[n++]!;
+      continue;
+    }
+    for (; left === 0; n++) {
+      left = lengths[n]!;
+      cause = distances[n] === 0 ? -Infinity : i - distances[n]!;
+    }
+    left--;
+    if (cause !== -Infinity) back[i] = i - cause;
+  }
+  return back;
 }
 
 function checkCauses(back: Uint32Array, first: number): void {

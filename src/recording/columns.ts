@@ -4,10 +4,14 @@
  * `cuts` mark where long runs of them begin and end, for whoever compresses to cut there.
  *
  *   tag 0  constant   u32                              all values are this one
- *   tag 1  flat       plane 0 [, plane 1]              u8 and u16: all low bytes, then all high bytes
+ *   tag 1  flat       bytes                            u8: as they are
+ *                     planes u8 | plane 0 | ...        u16, u32: plane k, a column of u8, has byte k of every value
  *   tag 2  varied     lengths | 0 | 1 | 2 | 3          u32: lengths - 1 of the values, four to a byte, lowest bits first;
  *                                                      plane k has byte k of each value that is longer than k
  *   tag 3  near       lengths | 0 | 1 | 2 | 3          the same of the differences from the value before, zigzagged
+ *   tag 4  packed     width u8 | bits                  u8: values below 2^width, width 1, 2 or 4, lowest bits first
+ *   tag 5  few        n u8 | n values u32 | nibbles | column
+ *                                                      the n most frequent values by number; 15: the column's next value
  *
  * A column without values takes no byte. The choice depends on the values alone: the same column gives the same bytes.
  */
@@ -19,6 +23,13 @@ const CONSTANT = 0;
 const FLAT = 1;
 const VARIED = 2;
 const NEAR = 3;
+const PACKED = 4;
+const FEW = 5;
+/** The nibble of a value that is not among the frequent ones. */
+const OTHER = 15;
+
+/** What a column may be like besides: close to the value before, or mostly one of a few values. */
+export type Trait = 'plain' | 'near' | 'few';
 
 /** Runs of like bytes at least this long are compressed alone. */
 export const CUT_BYTES = 2048;
@@ -116,9 +127,23 @@ export class Scratch {
     return this.of(n).fill(0, 0, n);
   }
 }
-const scratch = new Scratch();
+class ByteScratch {
+  private array = new Uint8Array(1 << 14);
+  of(n: number): Uint8Array {
+    if (this.array.length < n) this.array = new Uint8Array(2 * n);
+    return this.array;
+  }
+}
+const scratch = {
+  near: new Scratch(),
+  other: new Scratch(),
+  plane: new ByteScratch(),
+  lengths: new ByteScratch(),
+  places: new Scratch(),
+};
 
-const bytesOf = (v: number): number => (v < 0x100 ? 1 : v < 0x1_0000 ? 2 : v < 0x100_0000 ? 3 : 4);
+/** Bytes of a value but one: 0 to 3. */
+const more = (v: number): number => 3 - (Math.clz32(v | 1) >> 3);
 
 // One function a width: a loop that sees one type of array is several times as fast as one that sees three.
 function isConstant8(values: Uint8Array, n: number): boolean {
@@ -145,81 +170,114 @@ const isConstant = (values: Numbers, n: number): boolean =>
 
 /**
  * Appends the first n values of a column.
- * @param near the values may be close to the one before: then the shorter of both ways is taken (of u32 only)
+ * @param trait of u32 only: then the shorter of both ways is taken
  */
-export function encodeColumn(out: Sink, values: Numbers, n: number, near: boolean): void {
+export function encodeColumn(out: Sink, values: Numbers, n: number, trait: Trait): void {
   if (n === 0) return;
   if (isConstant(values, n)) {
     out.u8(CONSTANT);
     out.u32(values[0]!);
-  } else if (values instanceof Uint32Array) {
-    const differences = scratch.of(n);
-    const shorter = near && nearIsShorter(values, n, differences);
-    out.u8(shorter ? NEAR : VARIED);
-    encodeVaried(out, shorter ? differences : values, n);
-  } else {
+  } else if (values instanceof Uint32Array) encode32(out, values, n, trait);
+  else if (values instanceof Uint16Array) {
     out.u8(FLAT);
-    if (values instanceof Uint8Array) encodeFlat8(out, values, n);
-    else encodeFlat16(out, values, n);
-  }
+    out.u8(2);
+    encodePlanes(out, values, n, 2);
+  } else encode8(out, values, n);
 }
 
-function encodeFlat8(out: Sink, values: Uint8Array, n: number): void {
+function encode8(out: Sink, values: Uint8Array, n: number): void {
+  let all = 0;
+  for (let i = 0; i < n; i++) all |= values[i]!;
+  if (all < 16) {
+    encodePacked(out, values, n, all < 2 ? 1 : all < 4 ? 2 : 4);
+    return;
+  }
+  out.u8(FLAT);
   out.need(n);
   out.bytes.set(values.subarray(0, n), out.at);
   out.run(out.at, n);
   out.at += n;
 }
 
-function encodeFlat16(out: Sink, values: Uint16Array, n: number): void {
-  out.need(2 * n);
+function encodePacked(out: Sink, values: Uint8Array, n: number, width: number): void {
+  out.u8(PACKED);
+  out.u8(width);
+  const size = (n * width + 7) >> 3;
+  out.need(size);
   const { bytes, at } = out;
-  for (let i = 0; i < n; i++) {
-    bytes[at + i] = values[i]!;
-    bytes[at + n + i] = values[i]! >>> 8;
+  for (let k = 0, i = 0; k < size; k++) {
+    let packed = 0;
+    for (let shift = 0; shift < 8 && i < n; shift += width) packed |= values[i++]! << shift;
+    bytes[at + k] = packed;
   }
-  out.run(at, n);
-  out.run(at + n, n);
-  out.at += 2 * n;
+  out.run(at, size);
+  out.at += size;
 }
 
-/** Leaves the differences in `differences` and says whether they take fewer bytes than the values. */
-function nearIsShorter(values: Uint32Array, n: number, differences: Uint32Array): boolean {
-  let gain = 0;
+function encode32(out: Sink, values: Uint32Array, n: number, trait: Trait): void {
+  if (trait === 'few' && encodeFew(out, values, n)) return;
+  const sizes = sizesOf(values, n);
+  if (trait === 'near') {
+    const differences = scratch.near.of(n);
+    nearOf(values, n, differences);
+    const near = sizesOf(differences, n);
+    if (near.total < sizes.total) {
+      encodeVaried(out, NEAR, differences, n, near);
+      return;
+    }
+  }
+  // Planes of one length have no lengths to say, and are read without a branch.
+  const planes = sizes.longer[3]! > 0 ? 4 : sizes.longer[2]! > 0 ? 3 : sizes.longer[1]! > 0 ? 2 : 1;
+  if (4 * planes * n > 5 * (sizes.total + (n >> 2))) encodeVaried(out, VARIED, values, n, sizes);
+  else {
+    out.u8(FLAT);
+    out.u8(planes);
+    encodePlanes(out, values, n, planes);
+  }
+}
+
+function encodePlanes(out: Sink, values: Uint16Array | Uint32Array, n: number, planes: number): void {
+  const plane = scratch.plane.of(n);
+  for (let k = 0; k < planes; k++) {
+    for (let i = 0; i < n; i++) plane[i] = values[i]! >>> (8 * k);
+    encodeColumn(out, plane, n, 'plain');
+  }
+}
+
+function nearOf(values: Uint32Array, n: number, differences: Uint32Array): void {
   let before = 0;
   for (let i = 0; i < n; i++) {
     const v = values[i]!;
-    const z = zigzag((v - before) | 0);
-    differences[i] = z;
+    differences[i] = zigzag((v - before) | 0);
     before = v;
-    gain += bytesOf(v) - bytesOf(z);
   }
-  return gain > 0;
 }
 
-function encodeVaried(out: Sink, values: Uint32Array, n: number): void {
+/** How many values have a byte k, for k from 0, and the bytes of all. */
+interface Sizes {
+  readonly longer: readonly number[];
+  readonly total: number;
+}
+const histogram = new Uint32Array(4);
+function sizesOf(values: Uint32Array, n: number): Sizes {
+  histogram.fill(0);
+  for (let i = 0; i < n; i++) histogram[more(values[i]!)]!++;
+  const n3 = histogram[3]!;
+  const n2 = n3 + histogram[2]!;
+  const n1 = n2 + histogram[1]!;
+  return { longer: [n, n1, n2, n3], total: n + n1 + n2 + n3 };
+}
+
+function encodeVaried(out: Sink, tag: number, values: Uint32Array, n: number, { longer, total }: Sizes): void {
+  out.u8(tag);
   const lengths = (n + 3) >> 2;
-  out.need(lengths + 4 * n);
+  out.need(lengths + total);
   const { bytes, at } = out;
-  let n1 = 0;
-  let n2 = 0;
-  let n3 = 0;
+  const own = scratch.lengths.of(n);
   let packed = 0;
   for (let i = 0; i < n; i++) {
-    const v = values[i]!;
-    let length = 0;
-    if (v >= 0x100) {
-      n1++;
-      length = 1;
-      if (v >= 0x1_0000) {
-        n2++;
-        length = 2;
-        if (v >= 0x100_0000) {
-          n3++;
-          length = 3;
-        }
-      }
-    }
+    const length = more(values[i]!);
+    own[i] = length;
     packed |= length << (2 * (i & 3));
     if ((i & 3) === 3) {
       bytes[at + (i >> 2)] = packed;
@@ -227,29 +285,81 @@ function encodeVaried(out: Sink, values: Uint32Array, n: number): void {
     }
   }
   if (n & 3) bytes[at + (n >> 2)] = packed;
-  const p0 = at + lengths;
-  let p1 = p0 + n;
-  let p2 = p1 + n1;
-  let p3 = p2 + n2;
   out.run(at, lengths);
-  out.run(p0, n);
-  out.run(p1, n1);
-  out.run(p2, n2);
-  out.run(p3, n3);
-  out.at = p3 + n3;
-  for (let i = 0; i < n; i++) {
-    const v = values[i]!;
-    bytes[p0 + i] = v;
-    if (v < 0x100) continue;
-    bytes[p1++] = v >>> 8;
-    if (v < 0x1_0000) continue;
-    bytes[p2++] = v >>> 16;
-    if (v >= 0x100_0000) bytes[p3++] = v >>> 24;
+  out.at += lengths;
+  for (let i = 0, p = out.at; i < n; i++) bytes[p + i] = values[i]!;
+  out.run(out.at, n);
+  out.at += n;
+  // Without a branch: a byte that is none is written over by the next, and the last of a plane is one.
+  for (let k = 1; k < 4; k++) {
+    const start = out.at;
+    const end = start + longer[k]!;
+    for (let i = 0, p = start; p < end; i++) {
+      bytes[p] = values[i]! >>> (8 * k);
+      p -= (k - 1 - own[i]!) >> 31;
+    }
+    out.run(start, end - start);
+    out.at = end;
   }
 }
 
+/** Places of a table of distinct values, and how many it takes before a column counts as one of many values. */
+const PLACES = 2048;
+const DISTINCT = 1024;
+const table = { values: new Uint32Array(PLACES), counts: new Uint32Array(PLACES), nibbles: new Uint8Array(PLACES) };
+/** The place of v: where it is, or the empty one where it would be. */
+function placeOf(v: number): number {
+  const { values, counts } = table;
+  let at = (Math.imul(v, 0x9e37_79b1) >>> 21) & (PLACES - 1);
+  while (counts[at] !== 0 && values[at] !== v) at = (at + 1) & (PLACES - 1);
+  return at;
+}
+
+/** Writes a column as few if at least two thirds of it are the 15 most frequent values. */
+function encodeFew(out: Sink, values: Uint32Array, n: number): boolean {
+  const { counts, nibbles } = table;
+  counts.fill(0);
+  const used: number[] = [];
+  const places = scratch.places.of(n);
+  for (let i = 0; i < n; i++) {
+    const at = placeOf(values[i]!);
+    places[i] = at;
+    if (counts[at]!++ > 0) continue;
+    table.values[at] = values[i]!;
+    if (used.push(at) > DISTINCT) return false;
+  }
+  used.sort((a, b) => counts[b]! - counts[a]! || table.values[a]! - table.values[b]!);
+  const frequent = used.slice(0, OTHER);
+  const others = frequent.reduce((left, at) => left - counts[at]!, n);
+  if (3 * others > n) return false;
+  used.forEach((at, rank) => {
+    nibbles[at] = Math.min(rank, OTHER);
+  });
+
+  out.u8(FEW);
+  out.u8(frequent.length);
+  for (const at of frequent) out.u32(table.values[at]!);
+  const size = (n + 1) >> 1;
+  out.need(size);
+  const { bytes, at: start } = out;
+  const rest = scratch.other.of(others);
+  let r = 0;
+  let packed = 0;
+  for (let i = 0; i < n; i++) {
+    const nibble = nibbles[places[i]!]!;
+    if (nibble === OTHER) rest[r++] = values[i]!;
+    if ((i & 1) === 0) packed = nibble;
+    else bytes[start + (i >> 1)] = packed | (nibble << 4);
+  }
+  if (n & 1) bytes[start + size - 1] = packed;
+  out.run(start, size);
+  out.at += size;
+  encodeColumn(out, rest, others, 'plain');
+  return true;
+}
+
 /** Reads a column of values.length numbers. Throws Trouble where the bytes are no such column. */
-export function decodeColumn(from: Bytes, values: Numbers): void {
+export function decodeColumn(from: Bytes, values: Numbers, depth = 0): void {
   const n = values.length;
   if (n === 0) return;
   const tag = from.u8();
@@ -258,11 +368,16 @@ export function decodeColumn(from: Bytes, values: Numbers): void {
       values.fill(from.u32());
       return;
     case FLAT:
-      if (values instanceof Uint32Array) break;
-      if (values instanceof Uint8Array) {
-        const at = from.take(n);
-        values.set(from.bytes.subarray(at, at + n));
-      } else decodeFlat16(from, values);
+      decodeFlat(from, values);
+      return;
+    case PACKED:
+      if (!(values instanceof Uint8Array)) break;
+      decodePacked(from, values);
+      return;
+    case FEW:
+      if (!(values instanceof Uint32Array)) break;
+      if (depth > 0) break;
+      decodeFew(from, values);
       return;
     case VARIED:
     case NEAR:
@@ -274,12 +389,63 @@ export function decodeColumn(from: Bytes, values: Numbers): void {
   throw new Trouble(`a column with the unknown tag ${tag}`);
 }
 
-function decodeFlat16(from: Bytes, values: Uint16Array): void {
+function decodeFlat(from: Bytes, values: Numbers): void {
+  const n = values.length;
+  if (values instanceof Uint8Array) {
+    const at = from.take(n);
+    values.set(from.bytes.subarray(at, at + n));
+    return;
+  }
+  const planes = from.u8();
+  if (planes < 1 || planes > values.BYTES_PER_ELEMENT) throw new Trouble(`a column of ${planes} bytes a value`);
+  const plane = scratch.plane.of(n).subarray(0, n);
+  for (let k = 0; k < planes; k++) {
+    decodeColumn(from, plane);
+    if (values instanceof Uint32Array) addBytes32(plane, 8 * k, values);
+    else addBytes16(plane, 8 * k, values);
+  }
+}
+/** Adds a plane to values that are 0 above it. */
+function addBytes16(plane: Uint8Array, shift: number, values: Uint16Array): void {
+  if (shift === 0) values.set(plane);
+  else for (let i = 0; i < values.length; i++) values[i]! |= plane[i]! << shift;
+}
+function addBytes32(plane: Uint8Array, shift: number, values: Uint32Array): void {
+  if (shift === 0) values.set(plane);
+  else for (let i = 0; i < values.length; i++) values[i]! |= plane[i]! << shift;
+}
+
+function decodePacked(from: Bytes, values: Uint8Array): void {
+  const width = from.u8();
+  if (width !== 1 && width !== 2 && width !== 4) throw new Trouble(`a column of ${width} bits a value`);
   const n = values.length;
   const { bytes } = from;
-  const low = from.take(n);
-  const high = from.take(n);
-  for (let i = 0; i < n; i++) values[i] = bytes[low + i]! | (bytes[high + i]! << 8);
+  const mask = (1 << width) - 1;
+  for (let k = from.take((n * width + 7) >> 3), i = 0; i < n; k++) {
+    let packed = bytes[k]!;
+    for (const end = Math.min(n, i + 8 / width); i < end; i++, packed >>= width) values[i] = packed & mask;
+  }
+}
+
+function decodeFew(from: Bytes, values: Uint32Array): void {
+  const n = values.length;
+  const frequent = new Uint32Array(OTHER + 1);
+  const count = from.u8();
+  if (count > OTHER) throw new Trouble(`a column of ${count} frequent values`);
+  for (let k = 0; k < count; k++) frequent[k] = from.u32();
+  const { bytes } = from;
+  const start = from.take((n + 1) >> 1);
+  let others = 0;
+  for (let i = 0; i < n; i++) {
+    const nibble = (bytes[start + (i >> 1)]! >> (4 * (i & 1))) & 15;
+    values[i] = frequent[nibble]!;
+    if (nibble === OTHER) others++;
+  }
+  if (others === 0) return;
+  const rest = new Uint32Array(others);
+  decodeColumn(from, rest, 1);
+  for (let i = 0, r = 0; r < others; i++)
+    if (((bytes[start + (i >> 1)]! >> (4 * (i & 1))) & 15) === OTHER) values[i] = rest[r++]!;
 }
 
 /** Differences to values, in place. */
@@ -312,19 +478,18 @@ function decodeVaried(from: Bytes, values: Uint32Array): void {
     n3 += longer3[four]!;
   }
   const p0 = from.take(n);
-  let p1 = from.take(n1);
-  let p2 = from.take(n2);
-  let p3 = from.take(n3);
-  for (let i = 0; i < n; i++) {
+  for (let i = 0; i < n; i++) values[i] = bytes[p0 + i]!;
+  addPlane(bytes, from.take(n1), n1, lengths, 1, values);
+  addPlane(bytes, from.take(n2), n2, lengths, 2, values);
+  addPlane(bytes, from.take(n3), n3, lengths, 3, values);
+}
+
+/** Adds byte k to the values that have one, without a branch: whether they do is as good as random. */
+function addPlane(bytes: Uint8Array, at: number, n: number, lengths: number, k: number, values: Uint32Array): void {
+  for (let i = 0, p = at; p < at + n; i++) {
     const length = (bytes[lengths + (i >> 2)]! >> (2 * (i & 3))) & 3;
-    let v = bytes[p0 + i]!;
-    if (length > 0) {
-      v |= bytes[p1++]! << 8;
-      if (length > 1) {
-        v |= bytes[p2++]! << 16;
-        if (length > 2) v |= bytes[p3++]! << 24;
-      }
-    }
-    values[i] = v;
+    const has = (k - 1 - length) >> 31;
+    values[i]! |= (bytes[p]! & has) << (8 * k);
+    p -= has;
   }
 }

@@ -7,6 +7,7 @@
 import { Trouble } from '../base/trouble.js';
 import { KINDS } from '../events/kinds.js';
 import { type AnyField, columnSpecs, type Fields, type Shape, type Store } from '../events/schema.js';
+import type { Trait } from './columns.js';
 
 /** A field as the header has it. `delta`: may be stored as differences; `count`: a plain number; `names`: how many an enum has. */
 export interface FieldLayout {
@@ -60,7 +61,7 @@ export interface ColumnPlan {
   readonly what: 'word' | 'end' | 'item';
   /** For items: the column that has the ends of their lists. */
   readonly ends: string;
-  readonly near: boolean;
+  readonly trait: Trait;
   /** For enums: how many names there are; 0 otherwise. */
   readonly names: number;
 }
@@ -80,23 +81,25 @@ export type Plan = readonly KindPlan[];
 function kindPlan({ name, fields, key }: KindLayout): KindPlan {
   const registers = fields.some(f => f.shape === 'derived');
   const columns = fields.flatMap(({ name: field, shape, store, delta, names }): ColumnPlan[] => {
-    const column = (suffix: string, what: ColumnPlan['what'], near: boolean, as: Store = 'u32'): ColumnPlan => ({
+    const trait: Trait = registers && field === 'mask' ? 'few' : delta ? 'near' : 'plain';
+    const items: Trait = registers ? 'plain' : 'near';
+    const column = (suffix: string, what: ColumnPlan['what'], how: Trait, as: Store = 'u32'): ColumnPlan => ({
       name: field + suffix,
       store: as,
       what,
       ends: what === 'item' ? `${field}End` : '',
-      near,
+      trait: how,
       names: suffix === '' ? names : 0,
     });
     switch (shape) {
       case 'word':
-        return [column('', 'word', delta, store)];
+        return [column('', 'word', trait, store)];
       case 'pair':
-        return [column('Lo', 'word', delta), column('Hi', 'word', delta)];
+        return [column('Lo', 'word', trait), column('Hi', 'word', trait)];
       case 'u64s':
-        return [column('End', 'end', false), column('Lo', 'item', !registers), column('Hi', 'item', !registers)];
+        return [column('End', 'end', 'plain'), column('Lo', 'item', items), column('Hi', 'item', items)];
       case 'bytes':
-        return [column('End', 'end', false), column('Bytes', 'item', false, 'u8')];
+        return [column('End', 'end', 'plain'), column('Bytes', 'item', 'plain', 'u8')];
       case 'derived':
         return [];
     }

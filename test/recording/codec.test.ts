@@ -5,7 +5,7 @@ import { BLOCK_BYTES, type Block, blockOver, eventAt } from '../../src/events/bl
 import { type Draft, KIND_NAMES } from '../../src/events/kinds.js';
 import { Log } from '../../src/events/log.js';
 import { decodeBlock, decodeBody, encodeBlock, encodeBody, Registers, wholeBody } from '../../src/recording/codec.js';
-import { Bytes, decodeColumn, encodeColumn, type Numbers, Sink } from '../../src/recording/columns.js';
+import { Bytes, decodeColumn, encodeColumn, type Numbers, Sink, type Trait } from '../../src/recording/columns.js';
 import { compress, decompress, packBody, unpackBody } from '../../src/recording/pieces.js';
 import { draftOf } from '../events/arbitrary.js';
 import { randomBelow, someDrafts } from './make.js';
@@ -36,34 +36,57 @@ describe('a column', () => {
   );
   it('of any width and values comes back, takes all its bytes, and encodes to the same again', () => {
     fc.assert(
-      fc.property(columns, fc.boolean(), (values, near) => {
+      fc.property(columns, fc.constantFrom(...(['plain', 'near', 'few'] as const)), (values, trait) => {
         const out = new Sink();
-        encodeColumn(out, values, values.length, near);
+        encodeColumn(out, values, values.length, trait);
         const from = new Bytes(out.bytes, 0, out.at);
         const back = new (values.constructor as Uint32ArrayConstructor)(values.length);
         decodeColumn(from, back);
         expect(from.at).toBe(from.end);
         expect(back).toEqual(values);
         const again = new Sink();
-        encodeColumn(again, back, back.length, near);
+        encodeColumn(again, back, back.length, trait);
         expect(again.bytes.subarray(0, again.at)).toEqual(out.bytes.subarray(0, out.at));
       }),
       { numRuns: 500 },
     );
   });
   it('that is constant takes five bytes, and one that moves in small steps about one a value', () => {
-    const sizeOf = (values: Uint32Array, near: boolean): number => {
+    const sizeOf = (values: Uint32Array, trait: Trait): number => {
       const out = new Sink();
-      encodeColumn(out, values, values.length, near);
+      encodeColumn(out, values, values.length, trait);
       return out.at;
     };
-    expect(sizeOf(new Uint32Array(10_000).fill(0xdead_beef), false)).toBe(5);
+    expect(sizeOf(new Uint32Array(10_000).fill(0xdead_beef), 'plain')).toBe(5);
     expect(
       sizeOf(
         Uint32Array.from({ length: 10_000 }, (_, i) => 0x8100_0000 + 8 * i),
-        true,
+        'near',
       ),
     ).toBeLessThan(12_600);
+  });
+  it('takes no more bits than its values need, and half a byte where most are one of fifteen', () => {
+    const tagAndSize = (values: Numbers, trait: Trait): number[] => {
+      const out = new Sink();
+      encodeColumn(out, values, values.length, trait);
+      return [out.bytes[0]!, out.at];
+    };
+    const below = (n: number): Uint8Array => Uint8Array.from({ length: 1000 }, (_, i) => i % n);
+    expect(tagAndSize(below(2), 'plain')).toEqual([4, 2 + 125]);
+    expect(tagAndSize(below(4), 'plain')).toEqual([4, 2 + 250]);
+    expect(tagAndSize(below(16), 'plain')).toEqual([4, 2 + 500]);
+    expect(tagAndSize(below(17), 'plain')).toEqual([1, 1 + 1000]);
+    const masks = Uint32Array.from({ length: 1000 }, (_, i) => (i % 10 < 9 ? 1 << (i % 9) : i * 0x10_0001));
+    expect(tagAndSize(masks, 'few')[0]).toBe(5);
+    expect(tagAndSize(masks, 'few')[1]).toBeLessThan(1000);
+    expect(tagAndSize(masks, 'plain')[1]).toBeGreaterThan(1000);
+    // Wide values of one length are planes without lengths; a plane that is always the same is five bytes.
+    expect(
+      tagAndSize(
+        Uint32Array.from(masks, (_, i) => 0x8000_0000 + (i & 255)),
+        'plain',
+      ),
+    ).toEqual([1, 2 + 1001 + 15]);
   });
 });
 

@@ -62,7 +62,7 @@ export function encodeKeyframe(parts: KeyframeParts): Uint8Array {
   const out = new Sink();
   const u32s = (column: Numbers, rows: Uint32Array) => picked(column, rows, new Uint32Array(rows.length));
   const u8s = (column: Numbers, rows: Uint32Array) => picked(column, rows, new Uint8Array(rows.length));
-  const column = (values: Numbers, near = false) => encodeColumn(out, values, values.length, near);
+  const column = (values: Numbers, near = false) => encodeColumn(out, values, values.length, near ? 'near' : 'plain');
   const blocks: Uint8Array[] = [];
   for (const block of blocksOf(others)) blocks.push(encodeBlock(block)); // one at a time: the block is used again
   const registerCount = (registers[0]?.length ?? 0) / 2;
