@@ -12,10 +12,8 @@ export type Cpuid = (leaf: number, subleaf: number) => CpuidAnswer;
 
 /** Bit numbers, by where the feature is told. */
 export const FEATURES = {
-  /** Leaf 1, edx. x87, MMX and SSE state is kept; their arithmetic ends a run, by name. */
+  /** Leaf 1, edx. Without fpu (0), mmx (23), sse (25), sse2 (26): their state is kept, but their arithmetic is not there yet. */
   basic: {
-    fpu: 0,
-    de: 2,
     pse: 3,
     tsc: 4,
     msr: 5,
@@ -25,10 +23,7 @@ export const FEATURES = {
     cmov: 15,
     pat: 16,
     clflush: 19,
-    mmx: 23,
     fxsr: 24,
-    sse: 25,
-    sse2: 26,
   },
   /** Leaf 1, ecx. */
   more: { cx16: 13 },
