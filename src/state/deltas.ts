@@ -12,11 +12,13 @@
  * When they take more than the budget, those of the level that has most go first, least recently used ones before others.
  */
 import type { Beside } from './tree.js';
+import { LEAF_SHIFT, LEAF_WORDS } from './words.js';
 
 export interface Delta {
   /** Boundaries, from < to. */
   readonly from: number;
   readonly to: number;
+  /** Addresses, ascending. */
   readonly at: Uint32Array;
   readonly xor: Uint32Array;
   /** What is beside the words at both ends. */
@@ -46,30 +48,51 @@ function bytesOf({ at, before, after }: Delta, level: number): number {
   return bytes;
 }
 
+/** For `net`: as long as the pool's words, and all zero between uses. */
+export interface Scratch {
+  readonly words: Uint32Array;
+  /** Which leaves of `words` were touched. */
+  readonly leaves: Uint8Array;
+}
+export const scratchOf = (leaves: number): Scratch => ({
+  words: new Uint32Array(leaves * LEAF_WORDS),
+  leaves: new Uint8Array(leaves),
+});
+
 /**
- * Brings a list of changes to one for each address, and none where they cancel out. The net changes come first in the lists.
- * @param scratch all zero, before and after; longer than any address
+ * Brings a list of changes to one for each address, none where they cancel out, in order: going over memory in order is
+ * three times as fast. The net changes come first in the lists.
  * @returns how many are left
  */
-export function net(at: Uint32Array, xor: Uint32Array, count: number, scratch: Uint32Array): number {
+export function net(at: Uint32Array, xor: Uint32Array, count: number, { words, leaves }: Scratch): number {
+  let first = leaves.length;
+  let last = -1;
   for (let i = 0; i < count; i++) {
     const a = at[i]!;
-    scratch[a] = scratch[a]! ^ xor[i]!;
+    const leaf = a >>> LEAF_SHIFT;
+    words[a] = words[a]! ^ xor[i]!;
+    leaves[leaf] = 1;
+    if (leaf < first) first = leaf;
+    if (leaf > last) last = leaf;
   }
   let n = 0;
-  for (let i = 0; i < count; i++) {
-    const a = at[i]!;
-    const x = scratch[a]!;
-    if (x === 0) continue; // back to what it was, or written out already
-    scratch[a] = 0;
-    at[n] = a;
-    xor[n++] = x;
+  for (let leaf = first; leaf <= last; leaf++) {
+    if (leaves[leaf] === 0) continue;
+    leaves[leaf] = 0;
+    const end = (leaf + 1) * LEAF_WORDS;
+    for (let a = end - LEAF_WORDS; a < end; a++) {
+      const x = words[a]!;
+      if (x === 0) continue;
+      words[a] = 0;
+      at[n] = a;
+      xor[n++] = x;
+    }
   }
   return n;
 }
 
 /** One delta for several that follow each other. */
-function joined(parts: readonly Delta[], scratch: Uint32Array): Delta {
+function joined(parts: readonly Delta[], scratch: Scratch): Delta {
   const most = parts.reduce((sum, part) => sum + part.at.length, 0);
   const at = new Uint32Array(most);
   const xor = new Uint32Array(most);
@@ -107,7 +130,7 @@ export class Deltas {
   private readonly down: Ways = new Map();
   /** Per level, least recently used first. */
   private readonly levels = Array.from({ length: SPARSE + 1 }, () => ({ bytes: 0, kept: new Set<Kept>() }));
-  private scratch = new Uint32Array(0);
+  private scratch = scratchOf(0);
 
   constructor(budgetBytes: number) {
     this.budgetBytes = budgetBytes;
@@ -163,9 +186,8 @@ export class Deltas {
       if (!delta) return;
       parts.push(delta);
     }
-    let last = 0;
-    for (const { at } of parts) for (let i = 0; i < at.length; i++) if (at[i]! > last) last = at[i]!;
-    if (last >= this.scratch.length) this.scratch = new Uint32Array(2 ** Math.ceil(Math.log2(last + 1)));
+    const leaves = 1 + parts.reduce((most, { at }) => Math.max(most, (at.at(-1) ?? 0) >>> LEAF_SHIFT), 0);
+    if (leaves > this.scratch.leaves.length) this.scratch = scratchOf(2 ** Math.ceil(Math.log2(leaves)));
     this.keep(joined(parts, this.scratch), level + 1);
     this.join(from, level + 1);
   }

@@ -13,7 +13,7 @@
  */
 import { Trouble } from '../base/trouble.js';
 import type { Block } from '../events/block.js';
-import { type Delta, net } from './deltas.js';
+import { type Delta, net, scratchOf } from './deltas.js';
 import { foldBackward, foldForward } from './fold.js';
 import type { Range } from './ranges.js';
 import type { Words } from './state.js';
@@ -28,7 +28,7 @@ import {
   type Task,
   type Tree,
 } from './tree.js';
-import { LEAF_WORDS, type Leaf, SECTIONS } from './words.js';
+import { LEAF_SHIFT, LEAF_WORDS, type Leaf, SECTIONS } from './words.js';
 
 /** Leaves, over all sections; a recording that needs more is hostile or not for this machine (256 MB). */
 const LEAVES_MAX = 2 ** 20;
@@ -69,8 +69,7 @@ export class Pool implements Words {
   private journalAt = new Uint32Array(4096);
   private journalXor = new Uint32Array(4096);
   private journalCount = 0;
-  /** As long as `words`, all zero between uses. */
-  private scratch = new Uint32Array(256 * LEAF_WORDS);
+  private scratch = scratchOf(256);
   private anchored = 0;
   private anchorBeside: Beside = { hosts: EMPTY_TREE.hosts, tasks: EMPTY_TREE.tasks, ending: undefined };
 
@@ -169,7 +168,7 @@ export class Pool implements Words {
     for (let n = 0; n < count; n++) {
       const a = at[n]!;
       words[a] = words[a]! ^ xor[n]!;
-      stale[a >>> 6] = 1;
+      stale[a >>> LEAF_SHIFT] = 1;
     }
   }
   private netJournal(): number {
@@ -250,7 +249,7 @@ export class Pool implements Words {
     stale.set(this.stale);
     this.stale = stale;
     this.words = grown(this.words, n * LEAF_WORDS);
-    this.scratch = new Uint32Array(n * LEAF_WORDS);
+    this.scratch = scratchOf(n);
   }
 
   private write(at: number, value: number): void {
@@ -260,7 +259,7 @@ export class Pool implements Words {
     this.journalAt[this.journalCount] = at;
     this.journalXor[this.journalCount++] = xor;
     this.words[at] = value;
-    this.stale[at >>> 6] = 1;
+    this.stale[at >>> LEAF_SHIFT] = 1;
   }
   /** Steps to and fro fill the journal with what cancels out. */
   private makeRoom(): void {

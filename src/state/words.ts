@@ -24,8 +24,9 @@
 import type { FrameKind } from '../events/kinds.js';
 
 export type Leaf = Uint32Array;
-/** Small, since a keyframe copies each leaf that changed; not smaller, since a typed array costs some 300 bytes itself. */
+/** Small, since a tree copies each leaf that changed; not smaller, since a typed array costs some 300 bytes itself. */
 export const LEAF_WORDS = 64;
+export const LEAF_SHIFT = 6;
 
 export const SECTION = {
   memory: 0,
