@@ -13,11 +13,12 @@
 const FRAMES = 65_536;
 const PROCESSES = 20;
 const L1_TABLES = 72; // with an L4, an L3 and two L2: about 80 tables a process
-const DRAWS = 2 ** 19;
+const DRAWS = 2 ** 17; // small enough for a second-level cache
 const TABLES = 4 + L1_TABLES;
 const SLOTS = 512;
 const FIRST_TABLE = 0x1_0000; // frames of tables, above the frames they map
 const PRESENT_RW_USER = 0x067;
+const CALLS = [1, 14, 26, 13];
 const EMPTY_TABLE = new Array(SLOTS).fill(0n);
 
 export const HEADER = {
@@ -282,9 +283,13 @@ export function generate(log, KIND, { events, seed = 1 }) {
     } else if (r < 430) log.put({ ...head('batch'), style: 0, count: 1 + (r & 7) });
     else if (r < 460) {
       const slot = next() & 3;
-      const old = BigInt(msrs[slot]);
-      msrs[slot] = next();
-      log.put({ ...head('msr'), register: 0xc000_0100 + slot, old, new: BigInt(msrs[slot]) });
+      const row = log.open(KIND.msr, ticks, 0, call);
+      const c = log.col.msr;
+      c.register[row] = 0xc000_0100 + slot;
+      c.oldLo[row] = msrs[slot];
+      c.oldHi[row] = 0;
+      c.newLo[row] = msrs[slot] = next();
+      c.newHi[row] = 0;
     } else if (r < 490) {
       const before = process;
       process = next() % PROCESSES;
@@ -302,19 +307,23 @@ export function generate(log, KIND, { events, seed = 1 }) {
 
   const writeCall = () => {
     if (call >= 0 && next() & 1) {
-      log.put({ ...head('result'), value: 0n });
+      const row = log.open(KIND.result, ticks, 0, call);
+      log.col.result.valueLo[row] = 0;
+      log.col.result.valueHi[row] = 0;
       call = -1;
     } else {
-      call = log.put({
-        kind: 'call',
-        ticks,
-        vcpu: 0,
-        cause: -1,
-        class: 0,
-        number: [1, 14, 26, 13][next() & 3],
-        args: [BigInt(next()), BigInt(1 + (next() & 15)), 0n],
-        stack: 0,
-      });
+      call = log.seq;
+      const row = log.open(KIND.call, ticks, 0, -1);
+      const c = log.col.call;
+      let end = row === 0 ? 0 : c.argsEnd[row - 1];
+      c.class[row] = 0;
+      c.number[row] = CALLS[next() & 3];
+      c.stack[row] = 0;
+      for (let k = 0; k < 3; k++) {
+        c.argsLo[end] = k === 0 ? next() : k === 1 ? 1 + (next() & 15) : 0;
+        c.argsHi[end++] = 0;
+      }
+      c.argsEnd[row] = end;
       changed += 2;
       randomly++;
     }
