@@ -139,6 +139,7 @@ const scratch = {
   other: new Scratch(),
   plane: new ByteScratch(),
   lengths: new ByteScratch(),
+  steps: new ByteScratch(),
   places: new Scratch(),
 };
 
@@ -216,19 +217,21 @@ function encodePacked(out: Sink, values: Uint8Array, n: number, width: number): 
 
 function encode32(out: Sink, values: Uint32Array, n: number, trait: Trait): void {
   if (trait === 'few' && encodeFew(out, values, n)) return;
-  const sizes = sizesOf(values, n);
+  const own = scratch.lengths.of(n + 3);
+  const sizes = sizesOf(values, n, own);
   if (trait === 'near') {
     const differences = scratch.near.of(n);
     nearOf(values, n, differences);
-    const near = sizesOf(differences, n);
+    const steps = scratch.steps.of(n + 3);
+    const near = sizesOf(differences, n, steps);
     if (near.total < sizes.total) {
-      encodeVaried(out, NEAR, differences, n, near);
+      encodeVaried(out, NEAR, differences, n, steps, near);
       return;
     }
   }
   // Planes of one length have no lengths to say, and are read without a branch.
   const planes = sizes.longer[3]! > 0 ? 4 : sizes.longer[2]! > 0 ? 3 : sizes.longer[1]! > 0 ? 2 : 1;
-  if (4 * planes * n > 5 * (sizes.total + (n >> 2))) encodeVaried(out, VARIED, values, n, sizes);
+  if (4 * planes * n > 5 * (sizes.total + (n >> 2))) encodeVaried(out, VARIED, values, n, own, sizes);
   else {
     out.u8(FLAT);
     out.u8(planes);
@@ -258,48 +261,48 @@ interface Sizes {
   readonly longer: readonly number[];
   readonly total: number;
 }
-const histogram = new Uint32Array(4);
-function sizesOf(values: Uint32Array, n: number): Sizes {
-  histogram.fill(0);
-  for (let i = 0; i < n; i++) histogram[more(values[i]!)]!++;
-  const n3 = histogram[3]!;
-  const n2 = n3 + histogram[2]!;
-  const n1 = n2 + histogram[1]!;
+/** Counts, and leaves the length of each value less one in `lengths`. */
+function sizesOf(values: Uint32Array, n: number, lengths: Uint8Array): Sizes {
+  let n1 = 0;
+  let n2 = 0;
+  let n3 = 0;
+  for (let i = 0; i < n; i++) {
+    const length = more(values[i]!);
+    lengths[i] = length;
+    n1 += (length + 3) >> 2;
+    n2 += (length + 2) >> 2;
+    n3 += (length + 1) >> 2;
+  }
   return { longer: [n, n1, n2, n3], total: n + n1 + n2 + n3 };
 }
 
-function encodeVaried(out: Sink, tag: number, values: Uint32Array, n: number, { longer, total }: Sizes): void {
+function encodeVaried(out: Sink, tag: number, values: Uint32Array, n: number, own: Uint8Array, sizes: Sizes): void {
   out.u8(tag);
   const lengths = (n + 3) >> 2;
-  out.need(lengths + total);
+  out.need(lengths + sizes.total);
   const { bytes, at } = out;
-  const own = scratch.lengths.of(n);
-  let packed = 0;
-  for (let i = 0; i < n; i++) {
-    const length = more(values[i]!);
-    own[i] = length;
-    packed |= length << (2 * (i & 3));
-    if ((i & 3) === 3) {
-      bytes[at + (i >> 2)] = packed;
-      packed = 0;
-    }
-  }
-  if (n & 3) bytes[at + (n >> 2)] = packed;
+  own.fill(0, n, 4 * lengths);
+  for (let g = 0, i = 0; g < lengths; g++, i += 4)
+    bytes[at + g] = own[i]! | (own[i + 1]! << 2) | (own[i + 2]! << 4) | (own[i + 3]! << 6);
   out.run(at, lengths);
   out.at += lengths;
   for (let i = 0, p = out.at; i < n; i++) bytes[p + i] = values[i]!;
   out.run(out.at, n);
   out.at += n;
-  // Without a branch: a byte that is none is written over by the next, and the last of a plane is one.
   for (let k = 1; k < 4; k++) {
-    const start = out.at;
-    const end = start + longer[k]!;
-    for (let i = 0, p = start; p < end; i++) {
-      bytes[p] = values[i]! >>> (8 * k);
-      p -= (k - 1 - own[i]!) >> 31;
-    }
-    out.run(start, end - start);
+    const end = out.at + sizes.longer[k]!;
+    writePlane(bytes, out.at, end, values, own, k);
+    out.run(out.at, end - out.at);
     out.at = end;
+  }
+}
+
+/** Without a branch: a byte that is none is written over by the next, and the last of a plane is one. */
+function writePlane(b: Uint8Array, at: number, end: number, values: Uint32Array, lengths: Uint8Array, k: number): void {
+  const shift = 8 * k;
+  for (let i = 0, p = at; p < end; i++) {
+    b[p] = values[i]! >>> shift;
+    p += ((lengths[i]! - k) >> 31) + 1;
   }
 }
 
