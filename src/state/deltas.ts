@@ -39,10 +39,9 @@ interface Kept extends Delta {
   readonly bytes: number;
 }
 
-/** An estimate. What is beside the words is shared by all deltas that end there: level 0 pays. */
-function bytesOf({ at, before, after }: Delta, level: number): number {
+/** An estimate. What is beside the words is shared by deltas that end at the same boundary; each pays, for any may stay last. */
+function bytesOf({ at, before, after }: Delta): number {
   let bytes = DELTA_COST + 8 * at.length;
-  if (level > 0 && level !== SPARSE) return bytes;
   if (after.hosts !== before.hosts) bytes += (after.hosts.size + after.tasks.size) * ENTRY_COST;
   for (const [pid, ranges] of after.hosts) if (before.hosts.get(pid) !== ranges) bytes += ranges.length * RANGE_COST;
   return bytes;
@@ -168,7 +167,7 @@ export class Deltas {
     while (this.bytes > this.budgetBytes && this.count > 1) this.drop();
   }
   private keep(delta: Delta, level: number): void {
-    const kept: Kept = { ...delta, level, bytes: bytesOf(delta, level) };
+    const kept: Kept = { ...delta, level, bytes: bytesOf(delta) };
     link(this.up, kept.from, kept);
     link(this.down, kept.to, kept);
     this.levels[level]!.kept.add(kept);

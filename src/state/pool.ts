@@ -236,7 +236,7 @@ export class Pool implements Words {
     this.leafCount++;
     this.keys[place] = section * IDS + id;
     this.placesOf[section]!.push(place);
-    if (2 * place > this.cells.length) this.rehash();
+    if (4 * place > this.cells.length) this.rehash();
     this.enter(place);
     return place;
   }
