@@ -12,7 +12,7 @@ import { type Blame, blameFrame, blameRegister, blameSlot, blameTable, blameVadd
 import { blameJson, printBlame, type TableOptions, tableOptions, wholePosition } from './ask.js';
 import { json, out } from './output.js';
 import { countArgument, withRecording, work } from './session.js';
-import type { Verb } from './verbs.js';
+import type { Verb } from './verb.js';
 import { walkText } from './walk.js';
 
 type Options = TableOptions & { readonly count: number; readonly number: FrameKind; readonly json?: true };

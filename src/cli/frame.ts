@@ -12,7 +12,7 @@ import { mappersAt, mappingsEver } from '../views/mappers.js';
 import { placeText, whenText, wholePosition } from './ask.js';
 import { fit, json, out, paint } from './output.js';
 import { frameArgument, spaceArgument, withRecording, work } from './session.js';
-import type { Verb } from './verbs.js';
+import type { Verb } from './verb.js';
 
 interface Options {
   readonly space: Space;

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { GUESTS, imageOf, recordingOf } from './built-in.js';
 import { fit, flushOut, json, out } from './output.js';
-import type { Verb } from './verbs.js';
+import type { Verb } from './verb.js';
 
 export const define: Verb['define'] = (command: Command, run): void => {
   command

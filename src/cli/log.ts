@@ -10,7 +10,7 @@ import type { Source } from '../recording/source.js';
 import { parsePosition } from '../state/position.js';
 import { fit, flushOut, json, out, paint } from './output.js';
 import { countArgument, withRecording, work } from './session.js';
-import type { Verb } from './verbs.js';
+import type { Verb } from './verb.js';
 
 interface Options {
   readonly kind?: string;

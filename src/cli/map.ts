@@ -22,7 +22,7 @@ import {
 } from './ask.js';
 import { fit, json, out, paint } from './output.js';
 import { frameArgument, withRecording, work } from './session.js';
-import type { Verb } from './verbs.js';
+import type { Verb } from './verb.js';
 
 type Options = TableOptions & {
   readonly diff?: string;

@@ -10,7 +10,7 @@ import { type Recorded, record } from '../session/record.js';
 import { GUESTS, imageOf } from './built-in.js';
 import { flushOut, json, out } from './output.js';
 import { countArgument } from './session.js';
-import type { Verb } from './verbs.js';
+import type { Verb } from './verb.js';
 
 interface Options {
   readonly output?: string;

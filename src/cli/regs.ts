@@ -10,7 +10,7 @@ import { symbolAt, symbolText } from '../views/symbols.js';
 import { placeText } from './ask.js';
 import { json, out, paint } from './output.js';
 import { countArgument, withRecording } from './session.js';
-import type { Verb } from './verbs.js';
+import type { Verb } from './verb.js';
 
 interface Options {
   readonly vcpu: number;

@@ -11,7 +11,7 @@ import { blameJson, printBlame, wholePosition } from './ask.js';
 import { fit, json, out, paint } from './output.js';
 import { registersJson, registersText } from './regs.js';
 import { withRecording } from './session.js';
-import type { Verb } from './verbs.js';
+import type { Verb } from './verb.js';
 
 export const define: Verb['define'] = (command: Command, run): void => {
   command

@@ -5,7 +5,7 @@ import { JSON_VERSION } from '../events/text.js';
 import { callCounts, statsOf } from '../views/stats.js';
 import { json, out, paint } from './output.js';
 import { withRecording, work } from './session.js';
-import type { Verb } from './verbs.js';
+import type { Verb } from './verb.js';
 
 export const define: Verb['define'] = (command: Command, run): void => {
   command

@@ -1,10 +1,6 @@
 /** The verbs, in the order people meet them. A summary here, everything else in the verb's own file. */
-import type { Command } from 'commander';
+import type { Verb } from './verb.js';
 
-/** A verb adds its arguments, options and examples to `command`; its action hands `run` what to do and returns its exit code. */
-export interface Verb {
-  define(command: Command, run: (work: () => Promise<number>) => Promise<void>): void;
-}
 interface Entry {
   readonly name: string;
   readonly summary: string;

@@ -5,7 +5,7 @@ import { JSON_VERSION } from '../events/text.js';
 import { verify as verifyFile } from '../recording/verify.js';
 import { flushOut, json, out } from './output.js';
 import { work } from './session.js';
-import type { Verb } from './verbs.js';
+import type { Verb } from './verb.js';
 
 export const define: Verb['define'] = (command: Command, run): void => {
   command

@@ -17,7 +17,7 @@ import {
 } from './ask.js';
 import { json, out, paint } from './output.js';
 import { addressArgument, withRecording, work } from './session.js';
-import type { Verb } from './verbs.js';
+import type { Verb } from './verb.js';
 
 type Options = TableOptions & { readonly json?: true };
 
