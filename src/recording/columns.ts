@@ -1,5 +1,5 @@
 /**
- * One column of numbers as bytes. What follows in the file is brotli of quality 1, which has a single Huffman table for all
+ * One column of numbers as bytes. What follows in the file is brotli of quality 3, which has a single Huffman table for all
  * it is given: it does well on bytes that are alike and badly on a mix. So bytes of equal meaning are put together, and
  * `cuts` mark where long runs of them begin and end, for whoever compresses to cut there.
  *
@@ -32,7 +32,7 @@ const OTHER = 15;
 export type Trait = 'plain' | 'near' | 'few';
 
 /** Runs of like bytes at least this long are compressed alone. */
-export const CUT_BYTES = 2048;
+export const CUT_BYTES = 1024;
 
 /** Maps differences to small numbers, whatever their sign: 0 -1 1 -2 2 ... become 0 1 2 3 4 ... */
 export const zigzag = (d: number): number => ((d << 1) ^ (d >> 31)) >>> 0;
