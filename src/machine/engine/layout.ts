@@ -43,6 +43,8 @@ export const CONTROL = {
   dataAddress: 0x148,
   /** Not 0: every entry the architectural TLB takes is told to `filled`. u32 */
   tellFills: 0x150,
+  /** Elements that a repeated instruction may do at once. u32 */
+  elements: 0x154,
 } as const;
 
 export const REGISTERS = 0x400;

@@ -36,8 +36,11 @@ export interface Processor {
   fault(kind: number, access: number, detail: bigint): Exit;
   /** Before the run goes on: an exit that comes first, 'slowly' for one instruction and a look behind it, or nothing. */
   before?(): Exit | 'slowly' | undefined;
-  /** Behind instructions that retired: a trap that follows them. With `slowly`, behind exactly one. */
-  after?(): Exit | undefined;
+  /**
+   * Behind instructions that retired: a trap that follows them. With `slowly`, behind exactly one, or behind a part of a
+   * repeated one (not finished).
+   */
+  after?(finished: boolean): Exit | undefined;
 }
 
 const CHUNK_MAX = 2 ** 30;
@@ -99,12 +102,16 @@ export class Machine {
     while (this.clock < until) {
       const pace = this.processor.before?.(); //                           somebody single-steps, or has breakpoints
       if (typeof pace === 'object') return pace;
-      const { clock } = this;
+      const { clock, again } = this;
       const budget = pace === 'slowly' ? 1 : Math.min(until - clock, CHUNK_MAX);
-      const exit = this.piece(budget) ?? (this.clock > clock ? this.processor.after?.() : undefined);
+      const exit = this.piece(budget) ?? this.behind(clock, pace === 'slowly' && this.again > again);
       if (exit) return exit; //                                            trap, halt, refusal: the caller's business
     }
     return { kind: 'limit' };
+  }
+  /** What follows the instructions since `clock`, or a part of a repeated one. */
+  private behind(clock: number, part: boolean): Exit | undefined {
+    return this.clock > clock || part ? this.processor.after?.(!part) : undefined;
   }
   /** Executes one instruction (a repeated string instruction to its end, unless it faults or is busy). */
   step(): Exit {

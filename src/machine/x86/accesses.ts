@@ -2,7 +2,7 @@
  * Which memory an instruction will access, from its operands and the registers before it: for data breakpoints. The
  * generated code does not say; this is only asked while somebody has one set.
  *
- * A repeated string instruction is one access of all its elements: the trap comes at its end, not behind the element.
+ * Of a repeated string instruction it is the next element: the machine does them one at a time while somebody looks.
  * Accesses through descriptor tables and by the page walk do not count, as on the processor (SDM 3B, 17.2.4).
  */
 import { REG } from '../../isa/x86_64.js';
@@ -30,7 +30,6 @@ const PUSHES = set('push pushf call callf enter');
 const POPS = set('pop popf ret retf iret');
 const WORDS: Readonly<Record<string, number>> = { iret: 5, retf: 2, callf: 2 };
 const BIT_OPS = set('bt bts btr btc');
-const DF = 0x400n;
 
 /** See above; between instructions, `insn` being the one at pc. */
 export function accessesOf(cpu: Cpu, insn: Insn): readonly Access[] {
@@ -42,8 +41,8 @@ export function accessesOf(cpu: Cpu, insn: Insn): readonly Access[] {
     const write = WRITE_ALL.has(op) || (n === 0 && !READ_ONLY.has(op));
     const at = addressOf(cpu, insn, operand, next);
     const bytes = BigInt(operand.bytes || insn.size);
-    if (insn.rep) found.push({ ...repeated(cpu, insn, at, bytes), write });
-    else found.push({ at: BigInt.asUintN(64, at + bitOffset(cpu, insn, bytes)), bytes, write });
+    if (insn.rep && BigInt.asUintN(8 * insn.addressBytes, cpu.get(REG.rcx!)) === 0n) return; // nothing left to do
+    found.push({ at: BigInt.asUintN(64, at + bitOffset(cpu, insn, bytes)), bytes, write });
   });
   const stack = BigInt((WORDS[op] ?? 1) * (op === 'call' || op === 'ret' ? 8 : insn.size));
   const rsp = cpu.get(REG.rsp!);
@@ -51,12 +50,6 @@ export function accessesOf(cpu: Cpu, insn: Insn): readonly Access[] {
   if (POPS.has(op)) found.push({ at: rsp, bytes: stack, write: false });
   if (op === 'leave') found.push({ at: cpu.get(REG.rbp!), bytes: BigInt(insn.size), write: false });
   return found;
-}
-/** All elements that a repeated string instruction may reach from `at`. */
-function repeated(cpu: Cpu, insn: Insn, at: bigint, bytes: bigint): { at: bigint; bytes: bigint } {
-  const total = BigInt.asUintN(8 * insn.addressBytes, cpu.get(REG.rcx!)) * bytes;
-  if (!(cpu.get(REG.rflags!) & DF) || total === 0n) return { at, bytes: total };
-  return { at: at + bytes - total, bytes: total };
 }
 /** bt and its like with a register reach beyond the operand, in units of its size. */
 function bitOffset(cpu: Cpu, insn: Insn, bytes: bigint): bigint {

@@ -97,7 +97,7 @@ export class Cpu {
       execute: number => this.execute(this.translator!.out(number)),
       fault: (kind, access, detail) => this.fault(kind, access, detail),
       before: () => this.debug.before(),
-      after: () => this.debug.after(),
+      after: finished => this.debug.after(finished),
     };
   }
 
@@ -273,7 +273,7 @@ export class Cpu {
   retire(length: number): Exit | undefined {
     this.machine.pc += BigInt(length);
     this.machine.skip(1);
-    return this.debug.after();
+    return this.debug.after(true);
   }
   private fault(kind: number, access: number, detail: bigint): Exit {
     const { view } = this.memory;

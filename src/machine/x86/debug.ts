@@ -10,7 +10,7 @@
  */
 import { REG } from '../../isa/x86_64.js';
 import type { Exit } from '../engine/exits.js';
-import { registerAt } from '../engine/layout.js';
+import { CONTROL, registerAt } from '../engine/layout.js';
 import { type Access, accessesOf } from './accesses.js';
 import { RFLAGS } from './control.js';
 import type { Cpu } from './cpu.js';
@@ -21,6 +21,8 @@ const DR6_BS = 1 << 14;
 const ENABLED = 0xff;
 const [TF, IF, RF] = [Number(RFLAGS.TF), Number(RFLAGS.IF), Number(RFLAGS.RF)];
 const KIND = { execute: 0, write: 1, both: 3 } as const;
+/** Elements of a repeated string instruction at once: all between two looks, or one where each may be followed by a trap. */
+const ELEMENTS_MAX = 65_536;
 const LENGTHS = [1n, 2n, 8n, 4n] as const;
 
 interface Breakpoint {
@@ -53,6 +55,8 @@ export class Debug {
     this.loadedRf = false;
     this.hits = 0;
     this.stepping = (rflags & TF) !== 0;
+    const each = this.stepping || (dr7 & ENABLED) !== 0;
+    this.cpu.memory.view.setUint32(CONTROL.elements, each ? 1 : ELEMENTS_MAX, true);
     const waiting = this.cpu.wantsInterrupt && (rflags & IF) !== 0;
     if (!waiting && !(rflags & (TF | RF)) && !(dr7 & ENABLED)) return undefined;
     if (waiting && this.cpu.canInterrupt) return { kind: 'window' };
@@ -64,16 +68,19 @@ export class Debug {
     return 'slowly';
   }
   /** See Processor.after. */
-  after(): Exit | undefined {
+  after(finished: boolean): Exit | undefined {
     const { cpu } = this;
     const rflags = this.word(REG.rflags!);
-    if (rflags & RF && !this.loadedRf) cpu.memory.view.setUint32(registerAt(REG.rflags!), rflags & ~RF, true);
+    if (rflags & RF && !this.loadedRf && finished)
+      cpu.memory.view.setUint32(registerAt(REG.rflags!), rflags & ~RF, true);
     const found = this.hits | (this.stepping ? DR6_BS : 0);
     this.stepping = false;
     this.hits = 0;
     // Behind mov ss it is lost (SDM 3A, 6.8.3).
     if (found === 0 || (cpu.inShadow && cpu.hidden.get(HIDDEN_STATE.shadowsDebug))) return undefined;
     cpu.set(REG.dr6!, cpu.get(REG.dr6!) | BigInt(found));
+    // Between two elements RF is pushed set, so that going on does not meet the same breakpoint (SDM 3B, 17.3.1.1).
+    if (!finished) cpu.set(REG.rflags!, cpu.get(REG.rflags!) | BigInt(RF));
     return this.raise('trap');
   }
   private raise(kind: 'fault' | 'trap'): Exit {

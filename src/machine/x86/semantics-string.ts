@@ -1,8 +1,8 @@
 /**
  * movs, cmps, stos, lods, scas, alone and repeated (SDM 2B, REP). A repeated one is interruptible: after each element
  * rsi, rdi and rcx hold the progress, so a fault in the middle is precise and the instruction goes on where it stopped.
- * It retires, and counts, once: with its last element. It works in pieces of PIECE elements, so that however much the
- * guest asks for, the run loop gets a look in (`outAgain`).
+ * It retires, and counts, once: with its last element. It works in pieces of so many elements as debug.ts says,
+ * so that however much the guest asks for, the run loop gets a look in (`outAgain`), and single-stepping sees each element.
  *
  *   handler of "rep movs"
  *     rcx = 0? next
@@ -15,7 +15,7 @@
  */
 import { REG } from '../../isa/x86_64.js';
 import { type Bytes, field, L, load, next, outAgain, store } from '../engine/kit.js';
-import { registerAt } from '../engine/layout.js';
+import { CONTROL, registerAt } from '../engine/layout.js';
 import { DATA_TAG, placeOffset } from '../engine/tlb.js';
 import { pageOf } from '../engine/walk.js';
 import {
@@ -47,9 +47,6 @@ const RSI = REG.rsi!;
 const RDI = REG.rdi!;
 const RCX = REG.rcx!;
 const RAX = REG.rax!;
-/** Elements in one piece. */
-const PIECE = 65_536;
-
 type Repeat = '' | '.rep' | '.repne';
 /** Which handler of an op a string instruction or xlat wants. */
 export function stringVariant({ op, rep, addressBytes }: Insn): string {
@@ -173,12 +170,14 @@ const repeated = (element: Element, shape: Shape): Semantics => ({
     ];
     return [
       when(i64.eqz(counter), next),
-      set(L.n, i32.const(PIECE)),
+      set(L.n, i32.load(i32.const(0), CONTROL.elements)),
       loop(again, [
         bulk ? when(i32.eqz(tee(L.m, bulk)), one) : one,
         when(element.compares ? i32.or(i64.eqz(counter), stopped) : i64.eqz(counter), [flagsOf(x, element), next]),
         brIf(again, i32.gtS(tee(L.n, i32.sub(get(L.n), get(L.m))), i32.const(0))),
       ]),
+      // Who looks between two elements sees the flags of the comparison just made.
+      element.compares ? when(i32.eq(i32.load(i32.const(0), CONTROL.elements), i32.const(1)), flagsOf(x, element)) : [],
       outAgain,
     ];
   },

@@ -161,7 +161,8 @@ test.for<[string, string, bigint, boolean, boolean]>([
     const exit = run(cpu);
     expect(exit).toEqual(stops ? DEBUG : HALT);
     expect(dr6(cpu)).toBe(stops ? 2n : 0n);
-    expect(cpu.get(R.rip!)).toBe(AT.kernel + BigInt(code.length / 2) + (stops ? 0n : 1n));
+    const done = !(stops && code.startsWith('f3')); // a repeated one stops behind the element
+    expect(cpu.get(R.rip!)).toBe(AT.kernel + (done ? BigInt(code.length / 2) : 0n) + (stops ? 0n : 1n));
   }
 });
 
@@ -191,4 +192,47 @@ test('dr4 and dr5 are dr6 and dr7, unless CR4.DE', () => {
   const guarded = kernel({ kernel: '0f21e0' }).cpu;
   guarded.set(R.cr4!, guarded.get(R.cr4!) | 8n);
   expect(run(guarded)).toMatchObject({ trap: { vector: 6 } });
+});
+
+test('a repeated instruction under TF is followed by a trap after each element, and counts once', () => {
+  const { cpu } = kernel(
+    { kernel: 'f3a4 90 f4' }, // rep movsb; nop
+    { rflags: 0x302n, rcx: 3n, rsi: AT.data, rdi: AT.data + 0x100n },
+  );
+  const seen = [];
+  for (let n = 0; n < 4; n++) {
+    expect(run(cpu)).toEqual(DEBUG);
+    seen.push([cpu.get(R.rip!) - AT.kernel, cpu.get(R.rcx!), cpu.machine.ticks, (cpu.get(R.rflags!) >> 16n) & 1n]);
+  }
+  // Between two elements RF is set, as the processor pushes it.
+  expect(seen).toEqual([
+    [0n, 2n, 0, 1n],
+    [0n, 1n, 0, 1n],
+    [2n, 0n, 1, 0n],
+    [3n, 0n, 2, 0n],
+  ]);
+});
+
+test('between two elements of a comparison the flags are those of the last one', () => {
+  const { cpu } = kernel(
+    { kernel: 'f2a6 f4' }, // repne cmpsb
+    { rflags: 0x302n, rcx: 2n, rsi: AT.data, rdi: AT.data + 8n },
+  );
+  put(cpu, AT.data, 0x0201n);
+  put(cpu, AT.data + 8n, 0x0102n);
+  run(cpu);
+  expect([cpu.get(R.rip!), cpu.get(R.rcx!), cpu.get(R.rflags!) & ARITHMETIC]).toEqual([AT.kernel, 1n, 0x95n]);
+  run(cpu);
+  expect([cpu.get(R.rip!), cpu.get(R.rcx!), cpu.get(R.rflags!) & ARITHMETIC]).toEqual([AT.kernel + 2n, 0n, 0n]);
+});
+
+test('a data breakpoint on one element of a repeated instruction stops behind that element', () => {
+  const { cpu } = kernel(
+    { kernel: 'f3aa f4' }, // rep stosb
+    { rcx: 100n, rax: 0x55n, rdi: AT.data, dr0: AT.data + 60n, dr7: 0x0001_0001n },
+  );
+  let exit = run(cpu);
+  while (exit.kind === 'busy') exit = run(cpu);
+  expect(exit).toEqual(DEBUG);
+  expect([cpu.get(R.rdi!), cpu.get(R.rcx!), dr6(cpu)]).toEqual([AT.data + 61n, 39n, 1n]);
 });
