@@ -8,7 +8,7 @@
  *
  * Then it does what kernels do with page tables, the least of each: it maps a page when user code first touches it
  * (demand paging), gives a second process the same pages read-only (fork), copies the one that is written to
- * (copy on write), switches between the two, unmaps a page and invalidates it, frees the second address space, and stops.
+ * (copy on write), switches between the two, unmaps a page and invalidates it, and stops. Nothing is ever freed.
  *
  * Compare the two address spaces before and after the copy: one page differs, in frame and in permission.
  */
