@@ -26,10 +26,19 @@ export interface Elf {
   readonly segments: readonly Segment[];
   /** Functions, objects and labels by address; no sections, no files. Of several at one address, functions come first. */
   readonly symbols: readonly ElfSymbol[];
+  readonly sections: readonly Section[];
+}
+/** A named part of the file, for what loads nothing by itself (debug data, unwind tables). */
+export interface Section {
+  readonly name: string;
+  readonly at: bigint;
+  /** Empty for a section that takes no room in the file. */
+  readonly data: Uint8Array;
 }
 
 const PT_LOAD = 1;
 const SHT_SYMTAB = 2;
+const SHT_NOBITS = 8;
 const SYMBOL_ORDER: Readonly<Record<number, number>> = { 2: 0, 1: 1, 0: 2 }; // STT_FUNC, STT_OBJECT, STT_NOTYPE
 const MAX_SEGMENT_BYTES = 2 ** 31;
 
@@ -100,22 +109,47 @@ export function parseElf(bytes: Uint8Array, name: string): Elf {
   const symbols: (ElfSymbol & { order: number })[] = [];
   if (shCount > 0 && shSize < (wide ? 64 : 40)) bad(`section headers of ${shSize} bytes`);
   within(shAt, shCount * shSize, 'the table of section headers');
-  const section = (i: number): { type: number; offset: number; bytes: number; link: number } => {
+  const section = (
+    i: number,
+  ): { name: number; type: number; at: bigint; offset: number; bytes: number; link: number } => {
     const at = shAt + i * shSize;
     return wide
       ? {
+          name: view.getUint32(at, true),
           type: view.getUint32(at + 4, true),
+          at: word(at + 16),
           offset: size(at + 24),
           bytes: size(at + 32),
           link: view.getUint32(at + 40, true),
         }
       : {
+          name: view.getUint32(at, true),
           type: view.getUint32(at + 4, true),
+          at: word(at + 12),
           offset: size(at + 16),
           bytes: size(at + 20),
           link: view.getUint32(at + 24, true),
         };
   };
+  const stringAt = (strings: Uint8Array, at: number): string => {
+    const end = strings.indexOf(0, at);
+    return Buffer.from(strings.subarray(at, end < 0 ? strings.length : end)).toString('latin1');
+  };
+  const dataOf = (i: number, what: string): Uint8Array => {
+    const { type, offset, bytes: length } = section(i);
+    if (type === SHT_NOBITS) return bytes.subarray(0, 0);
+    within(offset, length, what);
+    return bytes.subarray(offset, offset + length);
+  };
+  const sections: Section[] = [];
+  const namesAt = view.getUint16(sizes + 8, true);
+  if (namesAt > 0 && namesAt < shCount) {
+    const names = dataOf(namesAt, 'the table of section names');
+    for (let i = 1; i < shCount; i++) {
+      const { name: nameAt, at } = section(i);
+      sections.push({ name: stringAt(names, nameAt), at, data: dataOf(i, `section ${i}`) });
+    }
+  }
   for (let i = 0; i < shCount; i++) {
     const table = section(i);
     if (table.type !== SHT_SYMTAB) continue;
@@ -131,11 +165,10 @@ export function parseElf(bytes: Uint8Array, name: string): Elf {
       const order = SYMBOL_ORDER[info & 15];
       const nameAt = view.getUint32(at, true);
       if (order === undefined || home === 0 || nameAt === 0 || nameAt >= names.length) continue; // not code or data, or undefined
-      const nameEnd = names.indexOf(0, nameAt);
       symbols.push({
         at: asVaddr(word(at + (wide ? 8 : 4))),
         bytes: Math.min(size(at + (wide ? 16 : 8)), 2 ** 31),
-        name: Buffer.from(names.subarray(nameAt, nameEnd < 0 ? names.length : nameEnd)).toString('latin1'),
+        name: stringAt(names, nameAt),
         order,
       });
     }
@@ -146,6 +179,7 @@ export function parseElf(bytes: Uint8Array, name: string): Elf {
     machine: view.getUint16(18, true),
     entry: asVaddr(word(24)),
     segments,
+    sections,
     symbols: symbols.map(({ at, bytes: length, name: called }) => ({ at, bytes: length, name: called })),
   };
 }

@@ -22,6 +22,13 @@ describe('an ELF image', () => {
     expect(symbols.findIndex(s => s.name === 'kernel_main')).toBeGreaterThan(0);
     expect(at('user_start')).toBe(0x101000n);
   });
+  it('gives its sections by name, those without bytes in the file empty', () => {
+    const { sections, segments } = parseElf(image, 'x.elf');
+    const section = (name: string) => sections.find(s => s.name === name)!;
+    expect(section('.text').at).toBe(0x100000n);
+    expect(section('.text').data).toEqual(segments[0]!.data.subarray(0, section('.text').data.length));
+    expect(section('.bss')).toMatchObject({ at: 0x102010n, data: new Uint8Array() });
+  });
   it('that is damaged anywhere is refused with its name, or read; never more', () => {
     let refused = 0;
     for (let i = 0; i < 64; i++) {
