@@ -2,6 +2,7 @@
 import {
   BASE_FLAGS,
   backgroundByte,
+  backgroundFx,
   backgroundRegisters,
   DATA,
   DATA_PAGES,
@@ -95,6 +96,8 @@ export class Draft {
     /** What an Iw is drawn from. @type {readonly number[] | undefined} */
     this.words = undefined;
     this.displacement = 0n;
+    /** The fxsave image of a form that has one (`options.fx`). */
+    this.fx = form.options.fx ? backgroundFx(seed) : undefined;
   }
 
   /** Gives a register a value that must stay. @param {number} reg @param {bigint} value */

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib';
 import { Reader, Writer } from './columns.mjs';
-import { backgroundRegisters, caseSeed, DATA, START } from './layout.mjs';
+import { backgroundFx, backgroundRegisters, caseSeed, DATA, START } from './layout.mjs';
 
 /** @typedef {import('./layout.mjs').Case} Case */
 /** @typedef {import('./layout.mjs').Result} Result */
@@ -28,6 +28,7 @@ const MODE = 1;
 const MOVED = 2;
 const FAULT = 4;
 const UNDEFINED = 8;
+const FX = 16;
 
 /**
  * @param {string} family @param {number} seed
@@ -44,18 +45,23 @@ export function writeFixtures(family, seed, list) {
     counts.set(form, n + 1);
     const moved = c.rip !== BigInt(START);
     const odd = undef.flags || undef.regs;
-    w.byte('head', (c.mode ? MODE : 0) | (moved ? MOVED : 0) | (r.fault ? FAULT : 0) | (odd ? UNDEFINED : 0));
+    w.byte(
+      'head',
+      (c.mode ? MODE : 0) | (moved ? MOVED : 0) | (r.fault ? FAULT : 0) | (odd ? UNDEFINED : 0) | (c.fx ? FX : 0),
+    );
     w.byte('codeLength', c.code.length);
     w.bytes('code', c.code);
     if (moved) w.signed('rip', c.rip - BigInt(START));
     w.unsigned('flags', c.rflags);
     writeRegisters(w, 'in', backgroundRegisters(caseSeed(seed, form, n)), c.gpr);
     writeMemory(w, 'patch', c.patches);
+    if (c.fx) writeImage(w, 'fxIn', backgroundFx(caseSeed(seed, form, n)), c.fx);
 
     w.signed('next', r.rip - c.rip - (r.fault ? 0n : BigInt(c.code.length)));
     w.unsigned('flagsChanged', c.rflags ^ r.rflags);
     writeRegisters(w, 'out', c.gpr, r.gpr);
     writeMemory(w, 'write', r.writes);
+    if (c.fx && r.fx) writeImage(w, 'fxOut', c.fx, r.fx);
     if (r.fault) {
       w.byte('vector', r.fault.vector);
       w.unsigned('error', r.fault.error);
@@ -119,12 +125,14 @@ export function* iterate(file) {
       const patches = readMemory(r, 'patch');
       /** @type {Case} */
       const c = { form, code, rip, gpr, rflags, patches, mode: head & MODE ? 1 : 0 };
+      if (head & FX) c.fx = readImage(r, 'fxIn', backgroundFx(caseSeed(header.seed, form, n)));
 
       const next = BigInt.asUintN(64, rip + r.signed('next') + (head & FAULT ? 0n : BigInt(code.length)));
       const flagsAfter = rflags ^ r.unsigned('flagsChanged');
       const after = readRegisters(r, 'out', gpr.slice());
       /** @type {Result} */
       const expected = { gpr: after, rip: next, rflags: flagsAfter, writes: readMemory(r, 'write') };
+      if (c.fx) expected.fx = readImage(r, 'fxOut', c.fx.slice());
       if (head & FAULT) {
         const vector = r.byte('vector');
         const error = Number(r.unsigned('error'));
@@ -190,4 +198,39 @@ function readMemory(r, name) {
     const addr = DATA + Number(r.signed(`${name}At`));
     return { addr, bytes: r.bytes(`${name}Bytes`, r.byte(`${name}Length`)) };
   });
+}
+
+/**
+ * Bytes of an fxsave image that differ, as runs: distance from the end of the last one, length, bytes.
+ * @param {Writer} w @param {string} name @param {Uint8Array} before @param {Uint8Array} after
+ */
+function writeImage(w, name, before, after) {
+  /** @type {[from: number, to: number][]} */
+  const runs = [];
+  after.forEach((byte, at) => {
+    const last = runs.at(-1);
+    if (byte === before[at]) return;
+    if (last && at - last[1] < 2) last[1] = at + 1;
+    else runs.push([at, at + 1]);
+  });
+  w.byte(`${name}Count`, runs.length);
+  let end = 0;
+  for (const [from, to] of runs) {
+    w.unsigned(`${name}At`, from - end);
+    w.unsigned(`${name}Length`, to - from);
+    w.bytes(`${name}Bytes`, after.subarray(from, to));
+    end = to;
+  }
+}
+
+/** @param {Reader} r @param {string} name @param {Uint8Array} image changed in place @returns {Uint8Array} */
+function readImage(r, name, image) {
+  let at = 0;
+  for (let left = r.byte(`${name}Count`); left > 0; left--) {
+    at += Number(r.unsigned(`${name}At`));
+    const bytes = r.bytes(`${name}Bytes`, Number(r.unsigned(`${name}Length`)));
+    image.set(bytes, at);
+    at += bytes.length;
+  }
+  return image;
 }

@@ -39,6 +39,7 @@
  * @property {boolean=} mem
  * @property {boolean=} bitOffset  the register operand is a signed bit offset from the memory operand
  * @property {number[]=} tail
+ * @property {boolean=} fx     the case has an fxsave image
  */
 
 /** @type {Form[]} */

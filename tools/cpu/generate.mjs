@@ -44,6 +44,7 @@ export function makeCase(form, seed, n) {
     patches: d.patches,
     mode: d.mode,
   };
+  if (d.fx) made.fx = d.fx;
   return { case: made, form, seed: own, g: d.g, rm: d.rm };
 }
 

@@ -130,6 +130,25 @@ export function backgroundRegisters(seed) {
   return gpr;
 }
 
+/** Bytes of an fxsave image that a case has: x87, mxcsr, xmm0 ... xmm15. */
+export const FX_BYTES = 416;
+/** Where its parts are (SDM 2A, FXSAVE). */
+export const FX = { fcw: 0, fsw: 2, ftw: 4, fop: 6, fip: 8, fdp: 16, mxcsr: 24, mxcsrMask: 28, st: 32, xmm: 160 };
+
+/**
+ * The fxsave image of a case before its overrides: an x87 unit after fninit, random xmm registers, mxcsr after reset.
+ * @param {number} seed @returns {Uint8Array}
+ */
+export function backgroundFx(seed) {
+  const random = new Random(seed ^ 0x0f00_0000);
+  const image = new Uint8Array(FX_BYTES);
+  const view = new DataView(image.buffer);
+  view.setUint16(FX.fcw, 0x37f, true);
+  view.setUint32(FX.mxcsr, 0x1f80, true);
+  for (let at = FX.xmm; at < FX_BYTES; at += 4) view.setUint32(at, random.u32(), true);
+  return image;
+}
+
 /** The byte at a data address before the patches. @param {number} addr @returns {number} */
 export function backgroundByte(addr) {
   return ((addr * 167) ^ (addr >> 7)) & 0xff;

@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { FX_BYTES } from './layout.mjs';
 
 /** @typedef {import('./layout.mjs').Case} Case */
 /** @typedef {import('./layout.mjs').Result} Result */
@@ -18,7 +19,6 @@ const HEADER_BYTES = 16;
 const CASE_BYTES = 432;
 const RESULT_BYTES = 1184;
 const FX_SLOT = 512;
-export const FX_BYTES = 416;
 const NO_FAULT = 255;
 const DIED = 254;
 /** Cases a process: bounds the buffers of one call. */
@@ -56,7 +56,7 @@ export function processorName() {
 
 /**
  * Runs cases on the host's processor.
- * @param {readonly Case[]} cases all with an fx image, or all without
+ * @param {readonly Case[]} cases
  * @returns {Result[]} in the same order
  * @throws if a case kills its process, does not end, or changes more memory than a result can hold
  */
@@ -76,6 +76,11 @@ export function tryNative(cases) {
   if ('reason' in built) throw new Error(built.reason);
   /** @type {(Result | string)[]} */
   const results = [];
+  const withFx = cases.filter(c => c.fx);
+  if (withFx.length && withFx.length < cases.length) {
+    const [some, others] = [tryNative(withFx), tryNative(cases.filter(c => !c.fx))].map(list => list.values());
+    return cases.map(c => /** @type {Result | string} */ ((c.fx ? some : others)?.next().value));
+  }
   for (let at = 0; at < cases.length; at += BATCH) {
     const batch = cases.slice(at, at + BATCH);
     const fx = batch[0]?.fx !== undefined;

@@ -1,5 +1,5 @@
 /** Makes a failing case small: as few registers, flags and memory bytes as still fail in the same way. */
-import { BASE_FLAGS } from './layout.mjs';
+import { BASE_FLAGS, FX } from './layout.mjs';
 
 /** @typedef {import('./layout.mjs').Case} Case */
 
@@ -8,6 +8,7 @@ export function weight(c) {
   let n = 0;
   for (const value of c.gpr) for (let v = value; v; v &= v - 1n) n++;
   for (let v = c.rflags & ~BASE_FLAGS; v; v &= v - 1n) n++;
+  if (c.fx) n += c.fx.filter(byte => byte).length;
   for (const { bytes } of c.patches) n += 64 + bytes.filter(byte => byte).length;
   return n;
 }
@@ -33,6 +34,14 @@ export function smaller(c) {
       if (byte) out.push({ ...c, patches: c.patches.with(i, { ...patch, bytes: patch.bytes.with(at, 0) }) });
     });
   });
+  const { fx } = c;
+  if (fx) {
+    for (let at = FX.st; at < fx.length; at += 16)
+      out.push({ ...c, fx: Uint8Array.from(fx, (byte, i) => (i >= at && i < at + 16 ? 0 : byte)) });
+    fx.forEach((byte, at) => {
+      if (byte && (at < FX.mxcsr || at >= FX.st)) out.push({ ...c, fx: fx.with(at, 0) });
+    });
+  }
   return out.filter(s => weight(s) < weight(c));
 }
 

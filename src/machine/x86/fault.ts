@@ -16,6 +16,7 @@ export const VECTOR = {
   stack: 12,
   protection: 13,
   page: 14,
+  x87: 16,
 } as const;
 
 /*

@@ -1,6 +1,7 @@
 /** The rare instructions, in TypeScript (see semantics.ts, 2): where each is, and those that only fault. */
 import { CPUID_FAMILY } from './cpuid.js';
 import { VECTOR } from './fault.js';
+import { FX_FAMILY } from './fx-image.js';
 import { MSR } from './msr.js';
 import { PORTS } from './ports.js';
 import { SEGMENT } from './segments.js';
@@ -36,7 +37,7 @@ const FAULTING: Family = {
 };
 
 export const SYSTEM: Family = {
-  system: [FAULTING, CONTROL_FAMILY, SEGMENT, MSR, CPUID_FAMILY, PORTS, TRANSFER, VECTOR_FAMILY].flatMap(
+  system: [FAULTING, CONTROL_FAMILY, SEGMENT, MSR, CPUID_FAMILY, PORTS, TRANSFER, FX_FAMILY, VECTOR_FAMILY].flatMap(
     family => family.system ?? [],
   ),
 };

@@ -10,6 +10,7 @@ import { REG } from '../../../src/isa/x86_64.js';
 import type { Exit, Trap } from '../../../src/machine/engine/exits.js';
 import { Cpu, CR0, CR4, EFER } from '../../../src/machine/x86/cpu.js';
 import { deliver } from '../../../src/machine/x86/deliver.js';
+import { imageOf, loadImage } from '../../../src/machine/x86/fx-image.js';
 import { HIDDEN_STATE } from '../../../src/machine/x86/hidden.js';
 import { DIFFERENCES } from './native-differences.js';
 import { KERNEL, mapKernel, TSS_LIMIT } from './runner-kernel.js';
@@ -37,6 +38,7 @@ export interface Result {
   rflags: bigint;
   fault?: { vector: number; error: number; cr2: bigint };
   writes: Patch[];
+  fx?: Uint8Array;
 }
 
 const PAGE = 0x1000;
@@ -115,6 +117,7 @@ export function createRunner(): Runner {
     cpu.set(REG.gs_base!, 0x2000_0000n);
     cpu.set(REG.rflags!, (c.rflags & FLAGS_GIVEN) | FLAGS_FIXED);
     cpu.set(REG.rip!, c.rip);
+    if (c.fx) loadImage(cpu, c.fx);
     return data;
   };
   const result = (before: Uint8Array, rip: bigint, exit: Exit | undefined): Result => {
@@ -127,6 +130,7 @@ export function createRunner(): Runner {
       rip,
       rflags: cpu.get(REG.rflags!) & FLAGS_COMPARED,
       writes: changes(before, after),
+      fx: imageOf(cpu),
     };
     if (!fault) return r;
     r.gpr[RSP] = fault.rsp;
@@ -165,7 +169,6 @@ export function createRunner(): Runner {
       return BigUint64Array.from(GENERAL, reg => cpu.get(reg));
     },
     run(c) {
-      assert(!c.fx, 'x87 and SSE are not emulated');
       turn++;
       if (turn & 1) memory.tlb.dropFast();
       if (turn & 2) {
@@ -217,9 +220,9 @@ function mapWorld(cpu: Cpu): void {
   page(2, 0n);
   page(4, WRITE);
   cpu.set(REG.cr3!, BigInt(l4));
-  cpu.set(REG.cr4!, CR4.PAE);
+  cpu.set(REG.cr4!, CR4.PAE | CR4.OSFXSR | CR4.OSXMMEXCPT);
   cpu.set(REG.efer!, EFER.SCE | EFER.LME | EFER.LMA | EFER.NXE);
-  cpu.set(REG.cr0!, CR0.PE | CR0.PG | CR0.WP);
+  cpu.set(REG.cr0!, CR0.PE | CR0.PG | CR0.WP | CR0.MP | CR0.NE);
   entry(l4, KERNEL.topIndex, BigInt(mapKernel(memory)) | PRESENT | WRITE | USED);
   cpu.set(REG.gdtr_base!, KERNEL.gdt);
   cpu.set(REG.gdtr_limit!, 127n);
