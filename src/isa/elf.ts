@@ -27,6 +27,13 @@ export interface Elf {
   /** Functions, objects and labels by address; no sections, no files. Of several at one address, functions come first. */
   readonly symbols: readonly ElfSymbol[];
   readonly sections: readonly Section[];
+  readonly notes: readonly Note[];
+}
+/** What an image tells whoever loads it; owner and type say what about. */
+export interface Note {
+  readonly owner: string;
+  readonly type: number;
+  readonly data: Uint8Array;
 }
 /** A named part of the file, for what loads nothing by itself (debug data, unwind tables). */
 export interface Section {
@@ -37,10 +44,29 @@ export interface Section {
 }
 
 const PT_LOAD = 1;
+const PT_NOTE = 4;
 const SHT_SYMTAB = 2;
 const SHT_NOBITS = 8;
 const SYMBOL_ORDER: Readonly<Record<number, number>> = { 2: 0, 1: 1, 0: 2 }; // STT_FUNC, STT_OBJECT, STT_NOTYPE
 const MAX_SEGMENT_BYTES = 2 ** 31;
+
+/*
+ * A note: u32 bytes of the owner's name, u32 bytes of data, u32 type; then the name and the data, each from a multiple of
+ * four on. One that does not fit ends the list.
+ */
+function* notesIn(bytes: Uint8Array): Generator<Note> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = 0; at + 12 <= bytes.length; ) {
+    const [nameBytes, dataBytes, type] = [0, 4, 8].map(n => view.getUint32(at + n, true)) as [number, number, number];
+    const data = at + 12 + Math.ceil(nameBytes / 4) * 4;
+    if (data + dataBytes > bytes.length) return;
+    const owner = Buffer.from(bytes.subarray(at + 12, at + 12 + nameBytes))
+      .toString('latin1')
+      .replace(/\0.*$/s, '');
+    yield { owner, type, data: bytes.subarray(data, data + dataBytes) };
+    at = data + Math.ceil(dataBytes / 4) * 4;
+  }
+}
 
 /**
  * Reads an image.
@@ -74,9 +100,16 @@ export function parseElf(bytes: Uint8Array, name: string): Elf {
   if (phCount > 0 && phSize < (wide ? 56 : 32)) bad(`program headers of ${phSize} bytes`);
   within(phAt, phCount * phSize, 'the table of program headers');
   const segments: Segment[] = [];
+  const notes: Note[] = [];
   for (let i = 0; i < phCount; i++) {
     const at = phAt + i * phSize;
-    if (view.getUint32(at, true) !== PT_LOAD) continue;
+    const type = view.getUint32(at, true);
+    if (type === PT_NOTE) {
+      const [offset, length] = wide ? [size(at + 8), size(at + 32)] : [size(at + 4), size(at + 16)];
+      within(offset, length, `note segment ${i}`);
+      notes.push(...notesIn(bytes.subarray(offset, offset + length)));
+    }
+    if (type !== PT_LOAD) continue;
     const f = wide
       ? {
           offset: size(at + 8),
@@ -180,6 +213,7 @@ export function parseElf(bytes: Uint8Array, name: string): Elf {
     entry: asVaddr(word(24)),
     segments,
     sections,
+    notes,
     symbols: symbols.map(({ at, bytes: length, name: called }) => ({ at, bytes: length, name: called })),
   };
 }

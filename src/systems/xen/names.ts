@@ -104,8 +104,11 @@ export type FrameType = (typeof TYPE)[keyof typeof TYPE];
  */
 export const PATH = { update: 0, va: 1, ptwr: 2, walker: 3, adjust: 4, xen: 5 } as const;
 export const FORMAT = { fourLevel: 0 } as const;
-/** What a call is: a hypercall, an mmuext_op inside one, an mmu_update entry inside one (number: the ptr's command bits). */
-export const CLASS = { hypercall: 0, mmuext: 1, update: 2 } as const;
+/**
+ * What a call is: a hypercall, an mmuext_op inside one, an mmu_update entry inside one (number: the ptr's command bits), a
+ * system call of user code that Xen hands to the guest's kernel (number: rax as it is).
+ */
+export const CLASS = { hypercall: 0, mmuext: 1, update: 2, syscall: 3 } as const;
 /** What a batch is: a multicall, or the array of one mmu_update or mmuext_op. */
 export const BATCH = { multicall: 0, mmu_update: 1, mmuext_op: 2 } as const;
 

@@ -62,8 +62,16 @@ export interface Domain {
   flush(scope: 'all' | 'space' | 'one', at?: Vaddr): void;
 }
 
-/** Answers of a call: a u64 for rax (negative error numbers wrapped), or 'again': arguments were moved on, run it again. */
-export type Answer = bigint | 'again';
+/** What a call answers: a u64 for rax (negative error numbers wrapped), or that it is not done yet. */
+export type Answer = bigint | Again;
+/**
+ * A continuation (hypercall_create_continuation): work goes in bounded pieces, and the call is made again with these
+ * arguments, instead of the guest's, once the host had a look. The host puts them where the guest's were: registers, or
+ * the entry of a multicall.
+ */
+export interface Again {
+  readonly again: readonly bigint[];
+}
 /** Carries out a hypercall. `args` are rdi, rsi, rdx, r10, r8 (or the entry of a multicall), u64. */
 export type Handler<D extends Domain = Domain> = (domain: D, args: readonly bigint[]) => Answer;
 
