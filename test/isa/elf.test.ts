@@ -26,8 +26,10 @@ describe('an ELF image', () => {
     const { sections, segments } = parseElf(image, 'x.elf');
     const section = (name: string) => sections.find(s => s.name === name)!;
     expect(section('.text').at).toBe(0x100000n);
-    expect(section('.text').data).toEqual(segments[0]!.data.subarray(0, section('.text').data.length));
-    expect(section('.bss')).toMatchObject({ at: 0x102010n, data: new Uint8Array() });
+    const text = section('.text').data;
+    expect(text.length).toBeGreaterThan(1000);
+    expect(Buffer.compare(text, segments[0]!.data.subarray(0, text.length))).toBe(0);
+    expect([section('.bss').at, section('.bss').data.length]).toEqual([0x102010n, 0]);
   });
   it('that is damaged anywhere is refused with its name, or read; never more', () => {
     let refused = 0;
