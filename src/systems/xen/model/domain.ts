@@ -25,8 +25,6 @@ export interface Domain {
   readonly log: Log;
   /** Frames of the whole machine; every mfn below it exists. */
   readonly frames: number;
-  /** Whether a frame is the domain's own (else Xen's). */
-  owns(mfn: Frame): boolean;
   /** M2P: the guest frame of a machine frame, INVALID_M2P where there is none. Kept in machine memory, told as m2p events. */
   pfnOf(mfn: Frame): bigint;
   setPfn(mfn: Frame, pfn: bigint): void;
@@ -36,7 +34,16 @@ export interface Domain {
   userRoot: Frame;
   /** Xen's TF_kernel_mode: the guest's kernel runs, not its user code. Both are in ring 3. */
   kernelMode: boolean;
+  /** Makes the processor follow kernelRoot, userRoot and kernelMode: cr3, the whole TLB (write_ptbase), `root` events. */
   loadRoots(): void;
+  /** VM_ASSIST(m2p_strict): user tables do not see the M2P. */
+  readonly m2pStrict: boolean;
+  /** What Xen puts into slots 256 to 271 of the level-4 table in frame `l4`, in order (init_xen_l4_slots). M2P included. */
+  xenSlots(l4: Frame): readonly bigint[];
+  /** The guest's GDT changed: map these frames (checked, referenced) and load it; the entries told as descriptor events. */
+  loadGdt(frames: readonly Frame[], entries: number): void;
+  /** The guest's LDT is now at this linear address, none of its pages mapped yet. 0 entries for none. */
+  loadLdt(at: bigint, entries: number): void;
 
   /** The cause of events told now: the innermost call, entry, batch or trap at work. */
   cause: number;
