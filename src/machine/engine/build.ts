@@ -127,20 +127,20 @@ export const jumpCacheAt = (pcLow: number): number =>
 /** Handlers of the engine itself, at the numbers of records.ts. */
 const OWN: readonly Handler[] = [
   { name: 'stale', code: br(TO.stale) },
-  // Heads a block whose only instruction reaches into the next page: go on only while that page is where it was.
+  // Heads a block whose only instruction reaches into the next page: go on only while that page is where it was. The
+  // fast tag may be gone for no reason of the guest's, so its absence says nothing.
   {
     name: 'guard',
     code: [
       set(L.tag, i32.add(placeOffset(field.imm, 4), i32.load(i32.const(0), CONTROL.fastCode))),
-      brIf(
-        TO.stale,
-        i32.eqz(
-          i32.and(
-            i64.eq(i64.load(get(L.tag), CODE_TAG.tag), field.imm),
-            i32.eq(i32.load(get(L.tag), CODE_TAG.frame), field.dst),
-          ),
-        ),
-      ),
+      set(L.m, i32.load(get(L.tag), CODE_TAG.frame)),
+      when(i64.ne(i64.load(get(L.tag), CODE_TAG.tag), field.imm), [
+        i32.store(i32.const(0), get(L.record), CONTROL.record),
+        i32.store(i32.const(0), get(L.left), CONTROL.left),
+        brIf(TO.fault, i32.eqz(tee(L.m, call('code', field.imm)))),
+        set(L.m, i32.and(get(L.m), i32.const(~1))),
+      ]),
+      brIf(TO.stale, i32.ne(get(L.m), field.dst)),
       set(L.record, i32.add(get(L.record), i32.const(SLOT_BYTES))),
       br(TO.next),
     ],

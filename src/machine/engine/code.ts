@@ -8,7 +8,7 @@
 import { assert } from '../../base/assert.js';
 import { PAGE_BYTES, PAGE_SHIFT } from '../../base/brand.js';
 import { jumpCacheAt } from './build.js';
-import { CONTROL, JUMP_CACHE, JUMP_CACHE_BITS, PAGE_FLAGS } from './layout.js';
+import { CODE_LINE_BYTES, CONTROL, JUMP_CACHE, JUMP_CACHE_BITS, PAGE_FLAGS } from './layout.js';
 import type { Memory } from './memory.js';
 import {
   BLOCK_INSTRUCTIONS_MAX,
@@ -38,17 +38,20 @@ interface Block {
   readonly pc: bigint;
   readonly header: number;
   readonly end: number;
-  /** Physical bytes [from, to) it was decoded from, and for an instruction across pages those in the second page. */
-  readonly from: number;
-  readonly to: number;
-  readonly second: { readonly from: number; readonly to: number } | undefined;
+  /** The bytes it was decoded from: one range, or two for an instruction across pages. The first is in its frame. */
+  readonly ranges: readonly Range[];
   readonly single: boolean;
 }
-/** The blocks that come from one frame: by address, whole or of a single instruction, and all that touch it. */
+/** The blocks that come from one frame: by address, whole or of a single instruction; and by the lines their bytes are in. */
 interface FrameCode {
   readonly whole: Map<number, Block>;
   readonly single: Map<number, Block>;
-  readonly touching: Set<Block>;
+  readonly lines: Map<number, Set<Block>>;
+}
+/** Bytes [from, to) of physical memory, in one frame. */
+interface Range {
+  readonly from: number;
+  readonly to: number;
 }
 
 export interface RecordFields {
@@ -135,6 +138,12 @@ export class BlockBuilder {
 /** Addresses of 48 bits, sign-extended, as map keys; distinct for distinct canonical addresses. */
 const keyOf = (pc: bigint): number => Number(BigInt.asIntN(64, pc));
 
+const frameOf = (at: number): number => at - (at % PAGE_BYTES);
+/** The numbers of the lines with these bytes: what is remembered of where code is, so that a store looks at few blocks. */
+function* linesOf({ from, to }: Range): Generator<number> {
+  for (let line = Math.floor(from / CODE_LINE_BYTES); line * CODE_LINE_BYTES < to; line++) yield line;
+}
+
 export class CodeCache {
   private readonly memory: Memory;
   private readonly translator: Translator;
@@ -161,6 +170,7 @@ export class CodeCache {
   reset(): void {
     for (const frame of this.frames.keys()) this.memory.clearFlag(frame / PAGE_BYTES, PAGE_FLAGS.code);
     this.frames.clear();
+    this.memory.clearCodeLines();
     this.next = this.memory.layout.arena;
     this.clearJumps();
     this.translator.reset();
@@ -195,8 +205,9 @@ export class CodeCache {
     view.setBigUint64(CONTROL.pc, pc, true);
     if (view.getUint16(record + RECORD.handler, true) === GUARD) {
       const header = record - SLOT_BYTES;
-      const frame = view.getUint32(header + HEADER.frame, true);
-      for (const block of this.frames.get(frame)?.touching ?? []) if (block.header === header) this.drop(block);
+      const code = this.frames.get(view.getUint32(header + HEADER.frame, true));
+      for (const block of [code?.whole.get(keyOf(pc)), code?.single.get(keyOf(pc))])
+        if (block?.header === header) this.drop(block);
     }
     return before;
   }
@@ -213,41 +224,58 @@ export class CodeCache {
     if (!this.translator.translate(builder, page, single ? 1 : BLOCK_INSTRUCTIONS_MAX)) return undefined;
     assert(builder.end - this.next <= BLOCK_SLOTS_MAX * SLOT_BYTES, 'a block fits');
     const { second } = builder;
-    const block: Block = {
-      pc,
-      header: this.next,
-      end: builder.end,
-      from: frame + offset,
-      to: frame + offset + builder.bytes - (second?.bytes ?? 0),
-      second: second && { from: second.frame, to: second.frame + second.bytes },
-      single,
-    };
+    const ranges: Range[] = [{ from: frame + offset, to: frame + offset + builder.bytes - (second?.bytes ?? 0) }];
+    if (second) ranges.push({ from: second.frame, to: second.frame + second.bytes });
+    const block: Block = { pc, header: this.next, end: builder.end, ranges, single };
     this.next = builder.end;
     this.decoded++;
-    const own = this.codeOf(frame);
+    for (const range of ranges) this.enter(block, range);
+    const own = this.frames.get(frame)!;
     (single ? own.single : own.whole).set(keyOf(pc), block);
-    own.touching.add(block);
-    if (second) this.codeOf(second.frame).touching.add(block);
     return block;
   }
-  private codeOf(frame: number): FrameCode {
-    let code = this.frames.get(frame);
+  /** Notes that `block` was decoded from these bytes. */
+  private enter(block: Block, range: Range): void {
+    const at = frameOf(range.from);
+    let code = this.frames.get(at);
     if (!code) {
-      code = { whole: new Map(), single: new Map(), touching: new Set() };
-      this.frames.set(frame, code);
-      this.memory.setFlag(frame >>> PAGE_SHIFT, PAGE_FLAGS.code);
+      code = { whole: new Map(), single: new Map(), lines: new Map() };
+      this.frames.set(at, code);
+      this.memory.setFlag(at >>> PAGE_SHIFT, PAGE_FLAGS.code);
     }
-    return code;
+    for (const line of linesOf(range)) {
+      const blocks = code.lines.get(line);
+      if (blocks) blocks.add(block);
+      else {
+        code.lines.set(line, new Set([block]));
+        this.memory.setCodeLine(line, true);
+      }
+    }
+  }
+  /** Undoes `enter`. A frame of which nothing is decoded any more is no code. */
+  private leave(block: Block, range: Range): void {
+    const at = frameOf(range.from);
+    const code = this.frames.get(at);
+    if (!code) return; // both ranges were in one frame
+    for (const line of linesOf(range)) {
+      const blocks = code.lines.get(line);
+      if (!blocks?.delete(block) || blocks.size > 0) continue;
+      code.lines.delete(line);
+      this.memory.setCodeLine(line, false);
+    }
+    if (code.lines.size > 0) return;
+    this.frames.delete(at);
+    this.memory.clearFlag(at >>> PAGE_SHIFT, PAGE_FLAGS.code);
   }
 
-  /** A store into a frame with code: the blocks decoded from these bytes are outdated. */
+  /** A store into a frame with code: the blocks decoded from these bytes are outdated, and no others. */
   private stored(at: number, bytes: number): void {
-    const frame = at - (at % PAGE_BYTES);
-    const code = this.frames.get(frame);
+    const code = this.frames.get(frameOf(at));
     if (!code) return;
-    const overlaps = (part: { from: number; to: number } | undefined): boolean =>
-      part !== undefined && part.from < at + bytes && at < part.to;
-    for (const block of code.touching) if (overlaps(block) || overlaps(block.second)) this.drop(block);
+    const stored: Range = { from: at, to: at + bytes };
+    for (const line of linesOf(stored))
+      for (const block of code.lines.get(line) ?? [])
+        if (block.ranges.some(({ from, to }) => from < stored.to && at < to)) this.drop(block);
   }
   private drop(block: Block): void {
     const { view } = this.memory;
@@ -258,17 +286,9 @@ export class CodeCache {
       view.setBigInt64(cached, -1n, true);
       view.setBigInt64(cached + 8, -1n, true);
     }
-    const home = block.from - (block.from % PAGE_BYTES);
-    const own = this.frames.get(home)!;
+    const own = this.frames.get(frameOf(block.ranges[0]!.from))!;
     (block.single ? own.single : own.whole).delete(keyOf(block.pc));
-    for (const frame of block.second ? [home, block.second.from] : [home]) {
-      const code = this.frames.get(frame)!;
-      code.touching.delete(block);
-      if (code.touching.size === 0) {
-        this.frames.delete(frame);
-        this.memory.clearFlag(frame >>> PAGE_SHIFT, PAGE_FLAGS.code);
-      }
-    }
+    for (const range of block.ranges) this.leave(block, range);
     this.invalidated++;
   }
 }

@@ -11,6 +11,7 @@
  *   0x02_8000  architectural data TLB, 1024 x 32 bytes;           0x03_0000 architectural code TLB
  *   0x04_0000  jump cache, 65,536 x 16 bytes: virtual address and frame -> record
  *   0x14_0000  one byte a guest frame: why stores to it are slow (PAGE_FLAGS)
+ *   ...        one bit for each 64 bytes of guest memory: instructions were decoded from there (CODE_LINE_BYTES)
  *   ...        records of decoded instructions (the arena)
  *   ...        guest memory, at a multiple of 64 KiB
  */
@@ -63,6 +64,8 @@ export const HIDDEN = {
   flagClass: 0xc18,
   flagA: 0xc20,
   flagB: 0xc28,
+  /** Sixteen bytes: a memory operand, loaded by a micro-record for the record behind it. */
+  vector: 0xc30,
 } as const;
 
 export const VECTOR_STATE = 0x1000;
@@ -88,8 +91,12 @@ export const PAGE_FLAGS = {
   traced: 8,
 } as const;
 
+/** Where decoded instructions came from is known to a line: stores elsewhere in a page with code stay in WebAssembly. */
+export const CODE_LINE_BYTES = 64;
+
 export interface Layout {
   readonly guestBytes: number;
+  readonly codeLines: number;
   readonly arena: number;
   readonly arenaEnd: number;
   readonly guest: number;
@@ -108,7 +115,9 @@ export function layoutOf(guestBytes: number, arenaBytes = 64 * MIB): Layout {
   if (guestBytes <= 0 || guestBytes > 2048 * MIB || guestBytes % PAGE_BYTES !== 0) {
     throw new Trouble(`guest memory must be a multiple of 4 KiB, up to 2 GiB, not ${guestBytes} bytes`);
   }
-  const arena = roundUp(PAGE_FLAGS_AT + guestBytes / PAGE_BYTES, 0x1_0000);
+  const codeLines = roundUp(PAGE_FLAGS_AT + guestBytes / PAGE_BYTES, PAGE_BYTES);
+  const arena = roundUp(codeLines + guestBytes / CODE_LINE_BYTES / 8, 0x1_0000);
   const arenaEnd = roundUp(arena + arenaBytes, 0x1_0000);
-  return { guestBytes, arena, arenaEnd, guest: arenaEnd, pages: roundUp(arenaEnd + guestBytes, 0x1_0000) / 0x1_0000 };
+  const pages = roundUp(arenaEnd + guestBytes, 0x1_0000) / 0x1_0000;
+  return { guestBytes, codeLines, arena, arenaEnd, guest: arenaEnd, pages };
 }

@@ -7,7 +7,7 @@
 import { assert } from '../../base/assert.js';
 import { asPaddr, type Frame, PAGE_BYTES, PAGE_SHIFT, type Paddr } from '../../base/brand.js';
 import { hi32, lo32 } from '../../base/u64.js';
-import { type Layout, PAGE_FLAGS, PAGE_FLAGS_AT } from './layout.js';
+import { CODE_LINE_BYTES, type Layout, PAGE_FLAGS, PAGE_FLAGS_AT } from './layout.js';
 import { Tlb } from './tlb.js';
 
 export const VIA = { guest: 0, walker: 1, host: 2 } as const;
@@ -35,6 +35,7 @@ export class Memory {
   /** Guest memory. Read freely; write only through hostStore and hostWrite. */
   readonly guest: Uint8Array;
   readonly pageFlags: Uint8Array;
+  private readonly codeLines: Uint8Array;
   readonly tlb: Tlb;
   /** Set by the owner: who hears of stores into watched frames, and into bytes that may be decoded code. */
   onWatched: WatchedStore = () => {};
@@ -51,6 +52,7 @@ export class Memory {
     this.view = new DataView(buffer);
     this.guest = new Uint8Array(buffer, layout.guest, layout.guestBytes);
     this.pageFlags = new Uint8Array(buffer, PAGE_FLAGS_AT, layout.guestBytes / PAGE_BYTES);
+    this.codeLines = new Uint8Array(buffer, layout.codeLines, layout.guestBytes / CODE_LINE_BYTES / 8);
     this.pageFlags.fill(PAGE_FLAGS.clean); // memory is zero at power-on
     this.tlb = new Tlb(buffer);
   }
@@ -68,6 +70,15 @@ export class Memory {
   }
   clearFlag(frame: number, flag: number): void {
     this.pageFlags[frame]! &= ~flag;
+  }
+  /** Says whether instructions were decoded from a line, by its number (layout.ts). */
+  setCodeLine(line: number, on: boolean): void {
+    const bit = 1 << (line & 7);
+    if (on) this.codeLines[line >>> 3]! |= bit;
+    else this.codeLines[line >>> 3]! &= ~bit;
+  }
+  clearCodeLines(): void {
+    this.codeLines.fill(0);
   }
 
   /** The u64 (or fewer bytes, zero-extended) at a guest physical address, which must lie in memory. */

@@ -23,10 +23,12 @@ import { ACCESS, FAULT } from './fault.js';
 import {
   ARCH_CODE,
   ARCH_DATA,
+  CODE_LINE_BYTES,
   CONTROL,
   FAST_CODE,
   FAST_DATA,
   type Layout,
+  PAGE_FLAGS,
   PAGE_FLAGS_AT,
   TLB_ENTRIES,
 } from './layout.js';
@@ -243,25 +245,43 @@ function slowLoad(): Func {
   };
 }
 
-/** put(host, size, value): a store whose address is known; goes to `trapped` where the frame has page flags. */
+/** put(host, size, value): a store inside one page; goes to `trapped` where somebody must know (layout.ts, PAGE_FLAGS). */
 function put(layout: Layout): Func {
   const [host, size, value] = params('i32', 'i32', 'i64');
-  const paddr = i32.sub(get(host), i32.const(layout.guest));
+  const flags: Local = { index: 3, type: 'i32' };
+  const paddr: Local = { index: 4, type: 'i32' };
+  const line = (byte: Code): Code => i32.shrU(byte, i32.const(Math.log2(CODE_LINE_BYTES)));
+  const lastByte = i32.add(get(paddr), i32.sub(get(size), i32.const(1)));
+  /** Not 0 where instructions were decoded from the line of this byte. */
+  const isCode = (byte: Code): Code =>
+    i32.and(
+      i32.shrU(i32.load8U(i32.shrU(line(byte), i32.const(3)), layout.codeLines), i32.and(line(byte), i32.const(7))),
+      i32.const(1),
+    );
   return {
     name: 'put',
     params: ['i32', 'i32', 'i64'],
-    body: when(
-      i32.load8U(i32.shrU(paddr, i32.const(12)), PAGE_FLAGS_AT),
-      call(
-        'trapped',
-        paddr,
-        get(size),
-        i32.wrap(get(value)),
-        i32.wrap(i64.shrU(get(value), i64.const(32))),
-        i32.const(0),
+    locals: ['i32', 'i32'],
+    body: [
+      set(paddr, i32.sub(get(host), i32.const(layout.guest))),
+      set(flags, i32.load8U(i32.shrU(get(paddr), i32.const(12)), PAGE_FLAGS_AT)),
+      // Data beside code: only the line matters.
+      when(i32.eq(get(flags), i32.const(PAGE_FLAGS.code)), [
+        when(i32.eqz(i32.or(isCode(get(paddr)), isCode(lastByte))), set(flags, i32.const(0))),
+      ]),
+      when(
+        get(flags),
+        call(
+          'trapped',
+          get(paddr),
+          get(size),
+          i32.wrap(get(value)),
+          i32.wrap(i64.shrU(get(value), i64.const(32))),
+          i32.const(0),
+        ),
+        bySize(size, bytes => storeOf(bytes, get(host), get(value))),
       ),
-      bySize(size, bytes => storeOf(bytes, get(host), get(value))),
-    ),
+    ],
   };
 }
 
