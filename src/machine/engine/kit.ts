@@ -53,6 +53,9 @@ const RUN_LOCALS = {
   c: 'i64',
   m: 'i32',
   n: 'i32',
+  x: 'v128',
+  y: 'v128',
+  z: 'v128',
 } as const satisfies Record<string, ValueType>;
 
 /** The locals of the interpreter loop. The first two are its parameters. */
@@ -92,6 +95,8 @@ export const field = {
   disp: i64.load32S(get(L.record), RECORD.disp),
   imm: i64.load(get(L.record), RECORD.imm),
   imm32: i32.load(get(L.record), RECORD.imm),
+  /** The upper half of imm. */
+  immAbove: i32.load(get(L.record), RECORD.imm + 4),
 } as const;
 
 /** Reads `bytes` at a host address, zero-extended. */
@@ -108,12 +113,13 @@ export const addressOf = (indexed: boolean): Code => {
 };
 
 /** True if the fast tag (`read` or `write`) answers for `bytes` at L.va; leaves the tag's address in L.tag. */
-const hit = (bytes: Bytes, kind: 'read' | 'write'): Code =>
+export const hit = (bytes: Bytes | 16, kind: 'read' | 'write'): Code =>
   i64.eq(
     i64.load(tee(L.tag, i32.add(placeOffset(get(L.va), 5), get(L.tags))), DATA_TAG[kind]),
     pageOf(bytes === 1 ? get(L.va) : i64.add(get(L.va), i64.const(bytes - 1))),
   );
-const hostAddress = i32.add(i32.wrap(get(L.va)), i32.load(get(L.tag), DATA_TAG.addend));
+/** Where L.va is in linear memory, after a hit. */
+export const hostAddress = i32.add(i32.wrap(get(L.va)), i32.load(get(L.tag), DATA_TAG.addend));
 const faulted = i32.load(i32.const(0), CONTROL.faultKind);
 
 /** The `bytes` at L.va, zero-extended to i64. Leaves the handler on a fault. */
@@ -167,5 +173,7 @@ export const leave = (condition: Code): Code => [set(L.exit, condition), br(TO.l
 export const jump = (pc: Code): Code => [set(L.pc, pc), br(TO.jump)];
 /** The address behind this instruction; only in a record that ends its block. */
 export const pcAfter: Code = i64.load(get(L.record), SLOT_BYTES + EXIT.fallPc);
+/** Leaves this instruction, of which nothing is done yet, to the SystemOp that its record names (low half of imm). */
+export const outToSystem: Code = br(TO.out);
 /** Ends a piece of an interruptible instruction: this record stays the next one to execute, and nothing retired. */
 export const outAgain: Code = br(TO.again);

@@ -35,8 +35,8 @@ export const EXIT = { count: 2, fall: 4, taken: 8, linkable: 12, fallPc: 16, tak
 
 /** No block has more instructions than this; a run stops exactly by going one by one when less is left. */
 export const BLOCK_INSTRUCTIONS_MAX = 32;
-/** An instruction may need a micro-record, and a block a guard, a header, a last record and an exit. */
-export const BLOCK_SLOTS_MAX = 3 * BLOCK_INSTRUCTIONS_MAX + 4;
+/** An instruction may need two micro-records, and a block a header, two guards, a last record and an exit. */
+export const BLOCK_SLOTS_MAX = 3 * BLOCK_INSTRUCTIONS_MAX + 5;
 
 /** Handlers every machine has, at fixed numbers; the processor's own follow. */
 export const STALE = 0;

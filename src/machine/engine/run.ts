@@ -175,7 +175,7 @@ export class Machine {
     return ++this.again < AGAIN_MAX ? undefined : { kind: 'busy' };
   }
   private callOut(record: number): Exit | undefined {
-    const done = this.processor.execute(Number(this.memory.view.getBigUint64(record + RECORD.imm, true)));
+    const done = this.processor.execute(this.memory.view.getUint32(record + RECORD.imm, true));
     if (done === 'again') return this.goOn();
     if (done === 'retired') {
       this.clock++;

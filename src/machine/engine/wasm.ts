@@ -2,11 +2,11 @@
  * A small assembler for WebAssembly binaries. Code is a tree of values: `i64.add(get(a), i64.const(1))` is the tree for
  * `local.get a; i64.const 1; i64.add`. Operands come first, as in the binary, so a tree is flattened by walking it.
  * Branches name a label instead of a depth and calls name a function instead of an index; `moduleOf` resolves both.
- * Opcode numbers: WebAssembly core specification 2.0, 5.4 (binary format of instructions).
+ * Opcode numbers: WebAssembly core specification 2.0, 5.4 (binary format of instructions). Floats and vectors: simd.ts.
  */
 import { assert } from '../../base/assert.js';
 
-export type ValueType = 'i32' | 'i64';
+export type ValueType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128';
 export type Code = number | readonly Code[] | Block | Branch | Table | Call;
 export interface Label {
   readonly name: string;
@@ -54,7 +54,7 @@ export interface Import {
   readonly result?: ValueType;
 }
 
-const TYPE_CODE = { i32: 0x7f, i64: 0x7e, void: 0x40 } as const;
+const TYPE_CODE = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b, void: 0x40 } as const;
 
 /** Unsigned LEB128. */
 export function uleb(value: number): number[] {
@@ -78,18 +78,19 @@ export function sleb(value: number | bigint): number[] {
   }
 }
 
-const unary =
-  (opcode: number) =>
+/** Makes of an opcode (several bytes, for those behind a prefix) what writes it behind its operands. */
+export const unary =
+  (...opcode: number[]) =>
   (a: Code): Code => [a, opcode];
-const binary =
-  (opcode: number) =>
+export const binary =
+  (...opcode: number[]) =>
   (a: Code, b: Code): Code => [a, b, opcode];
 // Alignment hints are all 0 (byte): guests do not align, and engines ignore the hint.
-const load =
-  (opcode: number) =>
+export const load =
+  (...opcode: number[]) =>
   (at: Code, offset = 0): Code => [at, opcode, 0, uleb(offset)];
-const store =
-  (opcode: number) =>
+export const store =
+  (...opcode: number[]) =>
   (at: Code, value: Code, offset = 0): Code => [at, value, opcode, 0, uleb(offset)];
 
 export const i32 = {

@@ -140,7 +140,7 @@ export class Cpu {
     const { view } = this.memory;
     this.set(REG.rflags!, this.get(REG.rflags!));
     view.setUint32(HIDDEN.flagClass + 4, 0, true);
-    for (const at of [HIDDEN.address, HIDDEN.temp, HIDDEN.flagB]) view.setBigUint64(at, 0n, true);
+    for (const at of [HIDDEN.address, HIDDEN.temp, HIDDEN.flagB, HIDDEN.vector, HIDDEN.vector + 8]) view.setBigUint64(at, 0n, true);
   }
   /** Makes the control words of the walk follow cs, cr0, cr3, cr4 and efer. The architectural TLB stays. */
   setUpWalk(): void {

@@ -6,6 +6,7 @@ import { assert } from '../../base/assert.js';
 import type { Handler } from '../engine/build.js';
 import { type Bytes, field, next, peek } from '../engine/kit.js';
 import { HIDDEN } from '../engine/layout.js';
+import { VECTOR_FUNCTIONS } from '../engine/vector.js';
 import { type Code, type Func, i32, i64 } from '../engine/wasm.js';
 import { FLAG_FUNCTIONS } from './flags.js';
 import { type Family, formName, Operands, type Semantics, type SystemOp } from './semantics.js';
@@ -17,10 +18,28 @@ import { FRAME } from './semantics-frame.js';
 import { MOVE } from './semantics-move.js';
 import { MULDIV } from './semantics-muldiv.js';
 import { SHIFT } from './semantics-shift.js';
+import { SSE_HANDLERS } from './semantics-sse.js';
+import { SSE_INTEGER } from './semantics-sse-integer.js';
+import { SSE_MOVE } from './semantics-sse-move.js';
+import { SSE_SHUFFLE } from './semantics-sse-shuffle.js';
 import { STRING } from './semantics-string.js';
 import { SYSTEM } from './system.js';
 
-const FAMILIES: readonly Family[] = [ALU, SHIFT, MULDIV, MOVE, BRANCH, BITS, ATOMIC, STRING, FRAME, SYSTEM];
+const FAMILIES: readonly Family[] = [
+  ALU,
+  SHIFT,
+  MULDIV,
+  MOVE,
+  BRANCH,
+  BITS,
+  ATOMIC,
+  STRING,
+  FRAME,
+  SSE_MOVE,
+  SSE_INTEGER,
+  SSE_SHUFFLE,
+  SYSTEM,
+];
 
 /**
  * Micro-records for addresses that m and x cannot say: segment base + (base + (index << scale) + offset, cut to the
@@ -51,6 +70,7 @@ function collect(): { handlers: Handler[]; byName: Map<string, Semantics> } {
     address(bytes),
     ...([2, 4, 8] as const).map(size => address(bytes, size)),
   ]);
+  handlers.push(...SSE_HANDLERS);
   const byName = new Map<string, Semantics>();
   for (const semantics of FAMILIES.flatMap(f => f.semantics ?? [])) {
     for (const form of semantics.forms) {
@@ -70,7 +90,11 @@ function collect(): { handlers: Handler[]; byName: Map<string, Semantics> } {
 const collected = collect();
 export const HANDLERS: readonly Handler[] = collected.handlers;
 export const SEMANTICS: ReadonlyMap<string, Semantics> = collected.byName;
-export const FUNCTIONS: readonly Func[] = [...FLAG_FUNCTIONS, ...FAMILIES.flatMap(f => f.functions ?? [])];
+export const FUNCTIONS: readonly Func[] = [
+  ...FLAG_FUNCTIONS,
+  ...VECTOR_FUNCTIONS,
+  ...FAMILIES.flatMap(f => f.functions ?? []),
+];
 export const SYSTEM_OPS: ReadonlyMap<string, SystemOp> = new Map(
   FAMILIES.flatMap(f => f.system ?? []).map(s => [s.op, s]),
 );

@@ -13,7 +13,7 @@
  *          next ] }
  *
  *    Kinds: r general register, i immediate, m memory [base + disp], x memory [base + index * scale + disp], M both m
- *    and x, j branch displacement. A digit behind a kind is its size in bytes where it differs from the operand size:
+ *    and x, j branch displacement, v xmm register (semantics-sse.ts). A number behind a kind is its size in bytes where it differs from the operand size:
  *    'rM1' is movzx from a byte. Address forms that m and x cannot say (fs:, gs:, 32-bit addresses, 64-bit offsets) are
  *    reduced to m by a micro-record before; x falls back to m the same way. What is in no form is unimplemented.
  *
@@ -42,10 +42,10 @@ import type { Cpu } from './cpu.js';
 import { type FlagClass, setFlags } from './flags.js';
 import type { Insn } from './insn.js';
 
-export type OperandKind = 'r' | 'i' | 'm' | 'x' | 'j';
+export type OperandKind = 'r' | 'i' | 'm' | 'x' | 'j' | 'v';
 export interface Form {
   readonly size: Bytes;
-  readonly operands: readonly { readonly kind: OperandKind; readonly bytes: Bytes }[];
+  readonly operands: readonly { readonly kind: OperandKind; readonly bytes: Bytes | 16 }[];
 }
 
 /**
@@ -64,6 +64,11 @@ export interface Semantics {
   readonly ends?: boolean;
   /** May fault other than by a memory operand (div, push): the flags before it must be right. */
   readonly traps?: boolean;
+  /**
+   * Does the common case, and leaves the rest to the SystemOp of the same name with `outToSystem`. The low half of imm then
+   * names the instruction, and an immediate is in the high half: field.immAbove.
+   */
+  readonly system?: boolean;
   emit(x: Operands): Code;
 }
 export interface SystemOp {
@@ -82,9 +87,9 @@ export function forms(sizes: readonly Bytes[], patterns: string): readonly Form[
   return sizes.flatMap(size =>
     plain.map(pattern => ({
       size,
-      operands: [...pattern.matchAll(/([rimxj])(\d?)/g)].map(([, kind, bytes]) => ({
+      operands: [...pattern.matchAll(/([rimxjv])(\d*)/g)].map(([, kind, bytes]) => ({
         kind: kind as OperandKind,
-        bytes: (bytes ? Number(bytes) : size) as Bytes,
+        bytes: (bytes ? Number(bytes) : size) as Bytes | 16,
       })),
     })),
   );
@@ -113,7 +118,9 @@ export class Operands {
     return kind === 'm' || kind === 'x';
   }
   bytes(n: number): Bytes {
-    return this.form.operands[n]!.bytes;
+    const { bytes } = this.form.operands[n]!;
+    assert(bytes !== 16, 'sixteen bytes are read as a vector');
+    return bytes;
   }
   /** Sets L.va to the address of memory operand n, without an access (lea). */
   address(n: number): Code {
@@ -121,8 +128,9 @@ export class Operands {
   }
   /** The value, zero-extended to i64 (an immediate too: the translator cuts it to the operand size). Memory: may fault. */
   read(n: number): Code {
-    const { kind, bytes } = this.form.operands[n]!;
+    const { kind } = this.form.operands[n]!;
     if (kind === 'i') return field.imm;
+    const bytes = this.bytes(n);
     if (kind === 'r') return peek(bytes, this.registerField(n));
     return [this.address(n), load(bytes)];
   }
@@ -148,7 +156,8 @@ export class Operands {
   writeRegister(reg: number, value: Code, bytes: Bytes = this.size): Code {
     return writeRegisterAt(bytes, i32.const(0), value, registerAt(reg));
   }
-  private registerField(n: number): Code {
+  /** The address of register operand n, in linear memory. */
+  registerField(n: number): Code {
     assert(n < 3, 'three operands at most');
     return [field.dst, field.src, field.imm32][n]!;
   }

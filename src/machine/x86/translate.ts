@@ -10,8 +10,10 @@ import type { Bytes } from '../engine/kit.js';
 import { HIDDEN, registerAt } from '../engine/layout.js';
 import { OUT } from '../engine/records.js';
 import { QUIET, SEMANTICS } from './families.js';
+import { XMM_AT } from './hidden.js';
 import type { BadInsn, Decoded, Insn, MemOperand, Operand, RegOperand, ShortInsn } from './insn.js';
 import { type Form, formName, type OperandKind, type Semantics } from './semantics.js';
+import { GUARD_NAME, loadName } from './semantics-sse.js';
 import { STRING_OPS, stringVariant } from './semantics-string.js';
 
 export type Decode = (bytes: Uint8Array, at: number, limit: number) => Decoded;
@@ -37,6 +39,8 @@ interface Planned {
   readonly semantics: Semantics | undefined;
   /** The memory operand goes through an address micro-record. */
   readonly viaAddress: boolean;
+  /** It is loaded by a micro-record, for a form that has only xmm registers (semantics-sse.ts). */
+  readonly viaLoad: boolean;
 }
 
 const isShort = (decoded: Decoded): decoded is ShortInsn => decoded.op === '(short)';
@@ -127,7 +131,7 @@ export class X86Translator implements Translator {
   }
 
   private plan(insn: Insn, next: bigint): Planned {
-    const unplanned = { insn, next, name: undefined, semantics: undefined, viaAddress: false };
+    const unplanned = { insn, next, name: undefined, semantics: undefined, viaAddress: false, viaLoad: false };
     const form = formOf(insn);
     if (!form) return unplanned;
     const memory = memoryOf(insn);
@@ -136,13 +140,16 @@ export class X86Translator implements Translator {
     for (const viaAddress of mustReduce ? [true] : memory?.index !== -1 && memory ? [false, true] : [false]) {
       const name = formName(op, viaAddress ? reduced(form) : form);
       const semantics = SEMANTICS.get(name);
-      if (semantics) return { insn, next, name, semantics, viaAddress };
+      if (semantics) return { ...unplanned, name, semantics, viaAddress };
     }
-    return unplanned;
+    const name = memory && isVector(insn) ? formName(op, loaded(form)) : '';
+    const semantics = SEMANTICS.get(name);
+    return semantics ? { ...unplanned, name, semantics, viaAddress: mustReduce, viaLoad: true } : unplanned;
   }
 
   private write(block: BlockBuilder, planned: readonly Planned[]): void {
     const quiet = quietOnes(planned);
+    let guarded = false;
     let count = 0;
     for (const [n, plan] of planned.entries()) {
       const { insn, next, name, semantics } = plan;
@@ -155,7 +162,12 @@ export class X86Translator implements Translator {
         });
         return;
       }
+      if (!guarded && isVector(insn)) {
+        guarded = true;
+        block.record({ handler: this.handler(GUARD_NAME), length: 0 });
+      }
       if (plan.viaAddress) this.writeAddress(block, insn, next);
+      if (plan.viaLoad) this.writeLoad(block, plan);
       const fused = this.fuse(plan, planned[n + 1]);
       if (fused !== undefined) {
         const jcc = planned[n + 1]!;
@@ -166,9 +178,7 @@ export class X86Translator implements Translator {
         else block.exit(count + 1, jcc.next, target);
         return;
       }
-      const handler = this.handlers.get(quiet[n] ? name + QUIET : name);
-      assert(handler !== undefined, `a handler for ${name}`);
-      block.record({ ...this.fields(block, plan), handler });
+      block.record({ ...this.fields(block, plan), handler: this.handler(quiet[n] ? name + QUIET : name) });
       if (semantics.ends) {
         block.exit(count, next, insn.operands[0]?.kind === 'rel' ? next + displacement(insn) : 0n);
         return;
@@ -183,6 +193,16 @@ export class X86Translator implements Translator {
     return this.handlers.get(`${op}+j${second.insn.cc & ~1}${first.name!.slice(op.length)}`);
   }
 
+  private handler(name: string): number {
+    const handler = this.handlers.get(name);
+    assert(handler !== undefined, `a handler for ${name}`);
+    return handler;
+  }
+  private writeLoad(block: BlockBuilder, plan: Planned): void {
+    const memory = memoryOf(plan.insn)!;
+    const handler = this.handler(loadName(memory.bytes, memory.index >= 0 && !plan.viaAddress));
+    block.record({ ...this.memoryFields(block, plan, memory), handler, length: 0 });
+  }
   private writeAddress(block: BlockBuilder, insn: Insn, next: bigint): void {
     const memory = memoryOf(insn)!;
     const bit = bitNumber(insn);
@@ -199,39 +219,54 @@ export class X86Translator implements Translator {
       imm: memory.disp + rip + popBias(insn, memory),
     });
   }
-  /** All fields but the handler. */
-  private fields(
+  private memoryFields(
     block: BlockBuilder,
     { insn, next, viaAddress }: Planned,
-  ): Omit<RecordFields, 'handler'> & { length: number } {
+    memory: MemOperand,
+  ): { base: number; disp?: number; index?: number; scale?: number } {
+    if (viaAddress) return { base: HIDDEN.address };
+    return {
+      base: baseAt(block, memory),
+      disp: Number(memory.disp + popBias(insn, memory) + (memory.base === 16 ? next - block.pc : 0n)),
+      index: memory.index < 0 ? HIDDEN.zero : registerAt(memory.index),
+      scale: Math.log2(memory.scale),
+    };
+  }
+  /** All fields but the handler. */
+  private fields(block: BlockBuilder, plan: Planned): Omit<RecordFields, 'handler'> & { length: number } {
+    const { insn, semantics } = plan;
     const fields: Omit<RecordFields, 'handler'> & { length: number } = { length: insn.length };
     if (STRING_OPS.has(insn.op)) return { ...fields, src: SEGMENT_BASE[sourceSegment(insn)] };
     insn.operands.forEach((operand, n) => {
       switch (operand.kind) {
-        case 'reg': {
-          const at = registerAt(operand.reg) + (operand.high ? 1 : 0);
-          if (n === 0) fields.dst = at;
-          else if (n === 1) fields.src = at;
-          else fields.imm = BigInt(at);
+        case 'reg':
+          setRegister(fields, n, registerAt(operand.reg) + (operand.high ? 1 : 0));
           break;
-        }
+        case 'xmm':
+          setRegister(fields, n, XMM_AT + 16 * operand.reg);
+          break;
         case 'imm':
           fields.imm = BigInt.asUintN(8 * insn.size, operand.value);
           break;
         case 'mem':
-          fields.base = viaAddress ? HIDDEN.address : baseAt(block, operand);
-          if (viaAddress) break;
-          fields.disp = Number(operand.disp + popBias(insn, operand) + (operand.base === 16 ? next - block.pc : 0n));
-          fields.index = operand.index < 0 ? HIDDEN.zero : registerAt(operand.index);
-          fields.scale = Math.log2(operand.scale);
+          if (plan.viaLoad) setRegister(fields, n, HIDDEN.vector);
+          else Object.assign(fields, this.memoryFields(block, plan, operand));
       }
     });
+    if (semantics?.system) fields.imm = ((fields.imm ?? 0n) << 32n) | BigInt(this.outs.push(insn) - 1);
     if (insn.op === 'jcc' || insn.op === 'setcc' || insn.op === 'cmovcc') fields.imm = BigInt(insn.cc);
     if (STACK_OPS.has(insn.op)) fields.base ??= registerAt(RSP);
     return fields;
   }
 }
 
+function setRegister(fields: Omit<RecordFields, 'handler'>, n: number, at: number): void {
+  if (n === 0) fields.dst = at;
+  else if (n === 1) fields.src = at;
+  else fields.imm = BigInt(at);
+}
+/** Works on xmm registers. */
+const isVector = (insn: Insn): boolean => insn.operands.some(o => o.kind === 'xmm');
 /** The memory operand that ModRM says; string instructions and xlat have theirs in fixed registers. */
 const memoryOf = (insn: Insn): MemOperand | undefined =>
   STRING_OPS.has(insn.op) ? undefined : insn.operands.find(o => o.kind === 'mem');
@@ -271,6 +306,8 @@ function kindOf(operand: Operand): OperandKind | undefined {
       return 'i';
     case 'rel':
       return 'j';
+    case 'xmm':
+      return 'v';
     case 'mem':
       return operand.index < 0 ? 'm' : 'x';
     default:
@@ -281,19 +318,26 @@ function kindOf(operand: Operand): OperandKind | undefined {
 function formOf(insn: Insn): Form | undefined {
   if (insn.op === 'nop' || STRING_OPS.has(insn.op)) return { size: insn.size, operands: [] };
   if (insn.op === 'ret') return { size: 8, operands: [{ kind: 'i', bytes: 8 }] };
-  const size = COUNTED_BY_ADDRESS_SIZE.has(insn.op) ? insn.addressBytes : isNear(insn) ? 8 : insn.size;
-  const operands: { kind: OperandKind; bytes: Bytes }[] = [];
+  const vector = isVector(insn);
+  const size = vector ? 8 : COUNTED_BY_ADDRESS_SIZE.has(insn.op) ? insn.addressBytes : isNear(insn) ? 8 : insn.size;
+  const operands: { kind: OperandKind; bytes: Bytes | 16 }[] = [];
   for (const operand of insn.operands) {
     const kind = kindOf(operand);
     if (!kind) return undefined;
-    // 16 bytes of memory: cmpxchg16b, whose form has two accesses of 8.
-    const bytes = 'bytes' in operand && operand.bytes > 0 && operand.bytes !== 16 ? operand.bytes : size;
-    if (bytes !== 1 && bytes !== 2 && bytes !== 4 && bytes !== 8) return undefined;
+    // 16 bytes of memory without a vector: cmpxchg16b, whose form has two accesses of 8.
+    const whole = 'bytes' in operand && operand.bytes > 0 && (operand.bytes !== 16 || vector);
+    const bytes = whole ? operand.bytes : size;
+    if (bytes !== 1 && bytes !== 2 && bytes !== 4 && bytes !== 8 && bytes !== 16) return undefined;
     operands.push({ kind, bytes });
   }
   return { size, operands };
 }
 const isNear = (insn: Insn): boolean => insn.op === 'jcc' || insn.op === 'call' || insn.op === 'jmp';
+/** With an xmm register in place of memory. */
+const loaded = (form: Form): Form => ({
+  ...form,
+  operands: form.operands.map(o => (o.kind === 'm' || o.kind === 'x' ? { ...o, kind: 'v' } : o)),
+});
 const reduced = (form: Form): Form => ({
   ...form,
   operands: form.operands.map(o => (o.kind === 'x' ? { ...o, kind: 'm' } : o)),
