@@ -18,15 +18,16 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   report: ['base', 'isa', 'events', 'recording', 'state', 'views', 'compare'],
   machine: ['base', 'isa', 'events'],
   names: ['base', 'events'],
-  model: ['base', 'isa', 'events', 'machine', 'names'],
+  model: ['base', 'isa', 'events', 'machine', 'names', 'kernels'],
   rules: ['base', 'isa', 'events', 'recording', 'state', 'views', 'names'],
-  session: ['base', 'isa', 'events', 'recording', 'machine', 'model'],
+  kernels: ['base', 'isa', 'events', 'machine'],
+  session: ['base', 'isa', 'events', 'recording', 'machine', 'model', 'kernels'],
   cli: ['base', 'isa', 'events', 'recording', 'state', 'views', 'compare', 'report', 'machine', 'session'],
 };
 /** Debt: imports that break the table and why they are still there. Keep it empty. */
 const DEBT: readonly string[] = [];
 /** Verbs that execute: the only files of cli that may load the live half. */
-const LIVE = new Set(['machine', 'session', 'model']);
+const LIVE = new Set(['machine', 'session', 'model', 'kernels']);
 const LIVE_VERBS: readonly string[] = ['src/cli/record.ts'];
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
