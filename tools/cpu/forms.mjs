@@ -12,6 +12,8 @@
  * only that kind of E. `tail` bytes that follow the opcode.
  */
 
+import { addX87 } from './forms-x87.mjs';
+
 /**
  * @typedef {object} Form
  * @property {string} id      unique: opcode, mnemonic, operands, size, kind
@@ -388,7 +390,10 @@ for (const [op, code] of Object.entries({
 }))
   add(op, code, '', { setup: 'fetch' });
 
-/** Every integer form, in the order of the file. @type {readonly Form[]} */
+family = 'x87';
+addX87(add);
+
+/** Every form, in the order of the file. @type {readonly Form[]} */
 export const FORMS = forms;
 /** The fixture files, in order. @type {readonly string[]} */
 export const FAMILIES = [...new Set(forms.map(f => f.family))];

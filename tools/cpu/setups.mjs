@@ -3,6 +3,7 @@
  * chosen and pins registers; `after` runs when memory operand and registers are known, and may still set values.
  */
 import { mapped, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP } from './draft.mjs';
+import { x87After, x87Before } from './forms-x87.mjs';
 import { CODE, CS, DATA, FLAG, FS_BASE, GS_BASE, LAST, PAGE, RO, SS } from './layout.mjs';
 
 /** @typedef {import('./draft.mjs').Draft} Draft */
@@ -30,6 +31,8 @@ const landing = d => BigInt(CODE + 0x100 + d.random.below(0x400));
 
 /** @type {Record<string, { before?: (d: Draft) => void, after?: (d: Draft) => void }>} */
 export const SETUPS = {
+  x87: { before: x87Before, after: x87After },
+
   accumulator: {
     before(d) {
       d.setLow(RAX, d.value(8), d.random.pick([1, 2, 4, 8]));

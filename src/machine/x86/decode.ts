@@ -10,7 +10,7 @@
  * The opcode map (opcodes.ts) says what follows the opcode. Bytes past the end read as 0 and are counted: one look at
  * the position, at the end, tells whether all of them were there.
  */
-import type { BadInsn, Decoded, FileOperand, MemOperand, Operand, RegOperand, ShortInsn } from './insn.js';
+import type { BadInsn, Decoded, FileOperand, Insn, MemOperand, Operand, RegOperand, ShortInsn } from './insn.js';
 import { cellOf, type Form, MAP_0F, MAP_ONE, type OperandForm } from './opcodes.js';
 
 /** The longest instruction; a longer one raises #GP whatever it would have been (SDM 3A, 6.15, #GP). */
@@ -51,6 +51,8 @@ class Reading {
 
   opcode = 0;
   modrm = 0;
+  /** What the x87 unit remembers of an opcode d8 - df, or -1 (SDM 1, 8.1.9). */
+  fop = -1;
   size: 1 | 2 | 4 | 8 = 4;
 
   constructor(bytes: Uint8Array, at: number, end: number) {
@@ -145,6 +147,7 @@ class Reading {
     const slot = (isTwoByte ? MAP_0F : MAP_ONE)[this.opcode];
     if (!slot) return undefined;
     if (slot.hasModrm) this.modrm = this.u8();
+    if (!isTwoByte && this.opcode >> 3 === 0x1b) this.fop = ((this.opcode & 7) << 8) | this.modrm;
     if (slot.cells.length === 0) return slot.forms[1];
     const prefix = this.repeat === 0xf3 ? 2 : this.repeat === 0xf2 ? 3 : this.has66 ? 1 : 0;
     return slot.forms[slot.cells[cellOf(prefix, this.wide, slot.hasModrm ? this.modrm : this.rex & 1)]!];
@@ -261,7 +264,7 @@ export function decode(bytes: Uint8Array, at: number, limit: number): Decoded {
   if (r.lock && !(form.lockable && destination?.kind === 'mem')) exists = false;
   if (!exists) return bad(r.pos - at);
 
-  return {
+  const insn: Insn = {
     op: form.op,
     length: r.pos - at,
     size: r.size,
@@ -271,6 +274,7 @@ export function decode(bytes: Uint8Array, at: number, limit: number): Decoded {
     rep: !form.repeatable || r.repeat === 0 ? '' : r.repeat === 0xf3 ? 'rep' : 'repne',
     operands,
   };
+  return r.fop < 0 ? insn : { ...insn, fop: r.fop };
 }
 
 /** What to say when the instruction reached past the bytes there are: too few so far, or too many in any case. */

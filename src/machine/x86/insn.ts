@@ -63,6 +63,8 @@ export interface Insn {
    * instructions, xlat and maskmov list their memory, for its segment and size: movs is [rdi], [rsi]; stos is [rdi], rax.
    */
   readonly operands: readonly Operand[];
+  /** Of the x87 instructions: the low three bits of the opcode and the ModRM byte, as fop holds them. */
+  readonly fop?: number;
 }
 
 /** Bytes that are no instruction (or one with an illegal lock prefix): executing them raises #UD. */

@@ -9,6 +9,8 @@ import { type Family, GuestFault, type SystemOp } from './semantics.js';
 import { CONTROL_FAMILY, invalid } from './system-control.js';
 import { TRANSFER } from './system-transfer.js';
 import { VECTOR_FAMILY } from './vector.js';
+import { X87_FAMILY } from './x87.js';
+import { X87_CONTROL_FAMILY } from './x87-control.js';
 
 const raises = (op: string, fault: () => GuestFault): SystemOp => ({
   op,
@@ -22,7 +24,7 @@ const undefinedOpcode = (): GuestFault => new GuestFault(VECTOR.invalidOpcode);
 const ABSENT = `
   ud0 ud1 ud2 rsm sysenter sysexit monitor mwait vmcall vmmcall clac stac rdpkru wrpkru xgetbv xsetbv
   xsave xrstor xsaveopt xsavec xsaves xrstors rdfsbase rdgsbase wrfsbase wrgsbase rdpid rdrand rdseed
-  clwb clflushopt`
+  clwb clflushopt fisttp`
   .trim()
   .split(/\s+/);
 
@@ -37,7 +39,17 @@ const FAULTING: Family = {
 };
 
 export const SYSTEM: Family = {
-  system: [FAULTING, CONTROL_FAMILY, SEGMENT, MSR, CPUID_FAMILY, PORTS, TRANSFER, FX_FAMILY, VECTOR_FAMILY].flatMap(
-    family => family.system ?? [],
-  ),
+  system: [
+    FAULTING,
+    CONTROL_FAMILY,
+    SEGMENT,
+    MSR,
+    CPUID_FAMILY,
+    PORTS,
+    TRANSFER,
+    FX_FAMILY,
+    VECTOR_FAMILY,
+    X87_FAMILY,
+    X87_CONTROL_FAMILY,
+  ].flatMap(family => family.system ?? []),
 };

@@ -1,5 +1,5 @@
 /**
- * Control of the x87, MMX and SSE units. Their state is drawn in x87-state.ts, hidden.ts and, as fxsave has it, fx-image.ts.
+ * Control of the SSE unit; mxcsr is a register.
  */
 import { REG } from '../../isa/x86_64.js';
 import type { Cpu } from './cpu.js';
@@ -9,17 +9,7 @@ import type { Insn } from './insn.js';
 import { readOperand, writeOperand } from './operands.js';
 import type { Family, SystemOp } from './semantics.js';
 import { invalid } from './system-control.js';
-import { FCW_BITS, FCW_FIXED, FCW_INITIAL, needForWait, needSse, needState, needX87 } from './x87-state.js';
-
-/** ES, stack fault, exceptions, and B: what fnclex clears. */
-const FSW_EXCEPTIONS = 0x80ffn;
-
-function fninit(cpu: Cpu): void {
-  needX87(cpu);
-  cpu.set(REG.fcw!, FCW_INITIAL);
-  cpu.set(REG.fsw!, 0n);
-  for (const at of [HIDDEN_STATE.ftw, HIDDEN_STATE.fop, HIDDEN_STATE.fip, HIDDEN_STATE.fdp]) cpu.hidden.set(at, 0n);
-}
+import { needSse, needState } from './x87-state.js';
 
 const does = (op: string, need: (cpu: Cpu) => void, what: (cpu: Cpu, insn: Insn) => void): SystemOp => ({
   op,
@@ -29,7 +19,6 @@ const does = (op: string, need: (cpu: Cpu) => void, what: (cpu: Cpu, insn: Insn)
     return undefined;
   },
 });
-const nothing = (): void => {};
 
 export const VECTOR_FAMILY: Family = {
   system: [
@@ -39,13 +28,6 @@ export const VECTOR_FAMILY: Family = {
       cpu.set(REG.mxcsr!, value);
     }),
     does('stmxcsr', needSse, (cpu, insn) => writeOperand(cpu, insn, 0, cpu.get(REG.mxcsr!))),
-    does('fninit', nothing, fninit),
-    does('fnclex', needX87, cpu => cpu.set(REG.fsw!, cpu.get(REG.fsw!) & ~FSW_EXCEPTIONS)),
-    does('fnstcw', needX87, (cpu, insn) => writeOperand(cpu, insn, 0, cpu.get(REG.fcw!))),
-    does('fnstsw', needX87, (cpu, insn) => writeOperand(cpu, insn, 0, cpu.get(REG.fsw!))),
-    does('fldcw', needX87, (cpu, insn) => cpu.set(REG.fcw!, (readOperand(cpu, insn, 0) & FCW_BITS) | FCW_FIXED)),
     does('emms', needState, cpu => cpu.hidden.set(HIDDEN_STATE.ftw, 0n)),
-    // No exception is ever pending: no arithmetic raises one.
-    does('wait', needForWait, nothing),
   ],
 };
