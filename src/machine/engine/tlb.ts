@@ -341,6 +341,11 @@ export class Tlb {
     this.bytes = new Uint8Array(buffer);
     this.dropFast();
   }
+  /** Byte address of the frame in the data entry at the place of `va`; right after an access to va, that of va. */
+  frameOf(va: bigint): number {
+    const entry = ARCH_DATA + Number((va >> 12n) & BigInt(TLB_ENTRIES - 1)) * ARCH.bytes;
+    return Number(this.view.getBigUint64(entry + ARCH.frame, true));
+  }
   /** Forgets every fast tag. Never visible to the guest. */
   dropFast(): void {
     this.bytes.fill(0xff, FAST_DATA.user, ARCH_DATA);

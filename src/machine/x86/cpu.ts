@@ -4,7 +4,7 @@
  * the rest, and a write to cs, cr0, cr3, cr4 or efer also sets up the page walk.
  */
 import { assert } from '../../base/assert.js';
-import { PAGE_BYTES } from '../../base/brand.js';
+import { asPaddr, PAGE_BYTES, type Paddr } from '../../base/brand.js';
 import { hi32, lo32 } from '../../base/u64.js';
 import { REG, X86_64 } from '../../isa/x86_64.js';
 import type { Exit } from '../engine/exits.js';
@@ -174,6 +174,17 @@ export class Cpu {
   store(va: bigint, bytes: 1 | 2 | 4 | 8, value: bigint): void {
     if (this.machine.engine.exports.slow_store(BigInt.asIntN(64, va), BigInt.asIntN(64, value), bytes, 0, 0))
       throw this.accessFault();
+  }
+
+  /**
+   * For the host, between runs: where the byte at `va` is in physical memory, for an access of the current privilege.
+   * Whatever the processor does on the way to such a byte happens: accessed and dirty bits, a TLB entry.
+   * @returns the physical address, or the fault the access would raise
+   */
+  reach(va: bigint, access: Access): Paddr | Exit {
+    this.machine.engine.exports.slow_load(BigInt.asIntN(64, va), 1, access, 0, 0);
+    if (this.memory.view.getInt32(CONTROL.faultKind, true)) return this.accessFault().exit;
+    return asPaddr(this.memory.tlb.frameOf(va) + Number(va & 0xfffn));
   }
 
   /** The fault of an access that the generated code just reported, to be thrown. */
