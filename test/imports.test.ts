@@ -34,11 +34,11 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const src = join(root, 'src');
 const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(f => /\.tsx?$/.test(f));
 
-/** The part of the program a file is in: its folder, and in a system which of its three parts. */
+/** The part of the program a file is in: its folder, and in a system which of its three parts; what is in none is its names. */
 function partOf(file: string): { part: string; system: string } {
-  const [folder, system, inside] = file.split('/');
+  const [folder, system, inside, ...deeper] = file.split('/');
   if (folder !== 'systems') return { part: folder!, system: '' };
-  return { part: inside!.replace(/\.[jt]sx?$/, ''), system: system! };
+  return { part: deeper.length > 0 ? inside! : 'names', system: system! };
 }
 
 const imports = files.flatMap(file => {
