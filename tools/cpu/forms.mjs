@@ -12,6 +12,7 @@
  * only that kind of E. `tail` bytes that follow the opcode.
  */
 
+import { SSE_FORMS } from './forms-sse.mjs';
 import { addX87 } from './forms-x87.mjs';
 
 /**
@@ -42,6 +43,9 @@ import { addX87 } from './forms-x87.mjs';
  * @property {boolean=} bitOffset  the register operand is a signed bit offset from the memory operand
  * @property {number[]=} tail
  * @property {boolean=} fx     the case has an fxsave image
+ * @property {string=} values  what xmm operands hold (floats.mjs)
+ * @property {boolean=} aligned  memory of 16 bytes must be aligned
+ * @property {boolean=} mxcsr  the case has an mxcsr of its own
  */
 
 /** @type {Form[]} */
@@ -394,6 +398,6 @@ family = 'x87';
 addX87(add);
 
 /** Every form, in the order of the file. @type {readonly Form[]} */
-export const FORMS = forms;
+export const FORMS = [...forms, ...SSE_FORMS];
 /** The fixture files, in order. @type {readonly string[]} */
-export const FAMILIES = [...new Set(forms.map(f => f.family))];
+export const FAMILIES = [...new Set(FORMS.map(f => f.family))];

@@ -1,7 +1,8 @@
 /** Seeded cases of an instruction form. The same form, seed and number give the same case. */
 import { Draft, RSP } from './draft.mjs';
 import { encode, pushInteger } from './encode.mjs';
-import { CODE, caseSeed, FS_BASE, GS_BASE, PAGE, STEP } from './layout.mjs';
+import { chooseMxcsr, vectorValue } from './floats.mjs';
+import { CODE, caseSeed, FS_BASE, FX, GS_BASE, PAGE, STEP } from './layout.mjs';
 import { SETUPS } from './setups.mjs';
 
 /** @typedef {import('./forms.mjs').Form} Form */
@@ -18,7 +19,7 @@ const DISPLACEMENTS = [0n, 1n, 4n, 8n, 0x80n, 0x100n, 0x1234n, 0x7fff_ffffn, -0x
  * Operand bytes by the letter behind E, G, Z, M, O, I; v and the rest are the operand size.
  * @type {Record<string, number>}
  */
-const WIDTH = { b: 1, w: 2, d: 4, q: 8, t: 10, e: 28, f: 108, 8: 8, 16: 16 };
+const WIDTH = { b: 1, w: 2, d: 4, q: 8, o: 16, t: 10, e: 28, f: 108, 8: 8, 16: 16 };
 
 /** @param {Form} form @param {number} seed of the whole run @param {number} n @returns {Made} */
 export function makeCase(form, seed, n) {
@@ -56,7 +57,7 @@ function widthOf(operand, size) {
 /** @param {Draft} d */
 function chooseOperands(d) {
   const { form } = d;
-  const memory = form.operands.find(o => (form.rm === 'mem' && (o[0] === 'E' || o[0] === 'M')) || o[0] === 'O');
+  const memory = form.operands.find(o => (form.rm === 'mem' && /[EMW]/.test(o[0] ?? '')) || o[0] === 'O');
   const chooseG = () => {
     const operand = form.operands.find(o => o[0] === 'G');
     if (form.operands.includes('Sw')) d.g = d.random.below(6);
@@ -68,10 +69,11 @@ function chooseOperands(d) {
     const bytes = form.options.noAccess ? 8 : widthOf(memory, form.size);
     let linear = d.target(bytes);
     if (form.op === 'cmpxchg16b' && d.random.chance(85)) linear &= ~0xfn;
+    if (form.options.aligned && d.random.chance(85)) linear &= ~0xfn;
     d.linear = linear;
     if (memory[0] === 'O') chooseOffset(d);
     else chooseAddress(d, linear - bitOffsetBytes(d));
-    if (d.random.chance(60)) d.patchValue(linear, d.value(bytes), Math.min(bytes, 16));
+    if (!form.options.values && d.random.chance(60)) d.patchValue(linear, d.value(bytes), Math.min(bytes, 16));
   }
   if (!form.options.bitOffset) chooseG();
   for (const o of form.operands) {
@@ -79,6 +81,31 @@ function chooseOperands(d) {
     if (o[0] === 'Z') d.z = chooseRegister(d, widthOf(o, form.size));
     if (o === 'AX' || o === 'AL') setRegister(d, 0, o === 'AL' ? 1 : form.size, false);
   }
+  chooseVectors(d);
+}
+
+/** xmm registers, mxcsr, and memory that they meet. @param {Draft} d */
+function chooseVectors(d) {
+  const { form } = d;
+  if (form.options.mxcsr) chooseMxcsr(d);
+  /** @type {bigint | undefined} */
+  let other;
+  for (const o of form.operands) {
+    const inMemory = form.rm === 'mem' && /[WM]/.test(o[0] ?? '');
+    const isVector = !inMemory && /[VUW]/.test(o[0] ?? '');
+    if (o[0] === 'V') d.g = d.random.below(16);
+    else if (isVector) d.rm = d.random.below(16);
+    if (!form.options.values || !(inMemory || isVector)) continue;
+    const value = vectorValue(d, other);
+    other = value;
+    if (inMemory) d.patchValue(d.linear ?? 0n, value, widthOf(o, form.size));
+    else setVector(d, o[0] === 'V' ? d.g : d.rm, value);
+  }
+}
+/** @param {Draft} d @param {number} reg @param {bigint} value sixteen bytes */
+function setVector(d, reg, value) {
+  const bytes = Array.from({ length: 16 }, (_, i) => Number((value >> BigInt(i * 8)) & 0xffn));
+  d.fx?.set(bytes, FX.xmm + reg * 16);
 }
 
 /**

@@ -151,6 +151,18 @@ export const SETUPS = {
   },
   string: { before: stringOperands },
 
+  vectorCount: {
+    before: d => {
+      d.immediates = [0, 1, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 255];
+    },
+  },
+  predicate: {
+    before: d => {
+      d.immediates = [0, 1, 2, 3, 4, 5, 6, 7];
+    },
+  },
+  maskmov: { before: d => d.pin(RDI, sourceAddress(d, d.target(16))) },
+
   // Whole instructions in bytes; where one names memory it is [rdi] or a good address.
   plain: {
     before(d) {
