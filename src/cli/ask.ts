@@ -4,15 +4,16 @@ import { Option } from 'commander';
 import type { Frame } from '../base/brand.js';
 import { Trouble } from '../base/trouble.js';
 import { hex } from '../base/u64.js';
-import { type Event, NO_FRAME, type Space } from '../events/kinds.js';
+import type { Event, Space } from '../events/kinds.js';
 import { eventText } from '../events/text.js';
-import type { Permissions } from '../isa/isa.js';
 import type { Source } from '../recording/source.js';
 import { formatPosition, type Position, parsePosition } from '../state/position.js';
 import { ticksOf } from '../views/at.js';
 import type { Blame } from '../views/blame.js';
 import { out, paint } from './output.js';
 import { countArgument, frameArgument, spaceArgument } from './session.js';
+
+export { frameText, permissionText, sizeText } from '../report/words.js';
 
 export interface TableOptions {
   readonly space: Space;
@@ -41,16 +42,6 @@ export const placeText = (source: Source, at: Position): string =>
 export const whenText = (source: Source, seq: number): string =>
   seq < 0 ? 'never' : `#${seq} @${ticksOf(source, seq)}`;
 
-/** `RW USER NX GLB`, as ptdump has them. */
-export const permissionText = (p: Permissions): string =>
-  `${p.write ? 'RW' : 'ro'} ${p.user ? 'USER' : '    '} ${p.execute ? 'x ' : 'NX'} ${p.global ? 'GLB' : '   '}`;
-export const sizeText = (bytes: bigint): string => {
-  const units = ['B', 'K', 'M', 'G', 'T'];
-  let [n, unit] = [bytes, 0];
-  while (n >= 1024n && n % 1024n === 0n && unit < 4) [n, unit] = [n / 1024n, unit + 1];
-  return `${n}${units[unit]}`;
-};
-
 /** An event and what it happened inside, with the stack of whichever has one. */
 export function printBlame(source: Source, b: Blame): void {
   const line = (e: Event): string => `#${e.seq} @${e.ticks} ${eventText(e, source.lexicon)}`;
@@ -70,4 +61,3 @@ export const blameJson = (b: Blame, event: (e: Event) => unknown): unknown => ({
   stack: b.stack.map(s => ({ at: `0x${hex(s.at)}`, symbol: s.text })),
   arrivedWithAdopt: b.arrivedWithAdopt,
 });
-export const frameText = (frame: number): string => (frame === NO_FRAME ? 'none' : hex(frame));
