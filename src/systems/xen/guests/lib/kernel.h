@@ -41,9 +41,9 @@ static inline int user_mode(const struct trap_frame *frame) { return (frame->cs 
 void early_trap_init(void); /* page faults only, as early in the boot */
 void trap_init(void);       /* everything else */
 u64 read_cr2(void);
-void do_page_fault(struct trap_frame *frame); /* each guest's own, or the one of bad-fault.c */
-void do_syscall(struct trap_frame *frame);
-void bad_page_fault(struct trap_frame *frame) noreturn;
+extern void (*do_page_fault)(struct trap_frame *frame); /* bad_page_fault, until somebody knows better */
+extern void (*do_syscall)(struct trap_frame *frame);
+void bad_page_fault(struct trap_frame *frame);
 void return_to_user(struct trap_frame *frame) noreturn;
 
 static inline void clear_page(void *page) {

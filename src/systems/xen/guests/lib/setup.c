@@ -23,6 +23,3 @@ void finish_boot(void) {
   printk("Memory: %lu free pages, all writable\n", pages);
   shutdown(SHUTDOWN_poweroff);
 }
-
-void do_page_fault(struct trap_frame *frame) { bad_page_fault(frame); }
-void do_syscall(struct trap_frame *frame) { (void)frame; } /* there is no user code */

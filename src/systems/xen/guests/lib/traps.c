@@ -47,6 +47,9 @@ void bad_page_fault(struct trap_frame *frame) {
   panic("Fatal exception");
 }
 
+void (*do_page_fault)(struct trap_frame *frame) = bad_page_fault;
+void (*do_syscall)(struct trap_frame *frame);
+
 void trap(struct trap_frame *frame) {
   switch (frame->vector) {
     case TRAP_page_fault:
