@@ -9,6 +9,7 @@
 import {
   bitLength,
   EXTENDED,
+  type Format,
   finite,
   fromInteger,
   infinity,
@@ -27,6 +28,8 @@ import {
 /** Rounding, and the precision that PC of fcw asks of add, subtract, multiply, divide and square root. */
 export interface Control extends Rounding {
   readonly precision: number;
+  /** Of the result, if it is not the extended format: SSE computes in single and double (sse-float.ts). */
+  readonly format?: Format;
 }
 
 const exactly = (v: Value, flags = 0): Result => ({ value: v, flags, up: false });
@@ -55,9 +58,9 @@ function chosen(a: Value, b: Value): Value {
   return a.sign ? b : a;
 }
 
-/** A result of the extended format with the precision that was asked for. */
+/** A result with the precision that was asked for. */
 function rounded(v: Value, control: Control, flags: number, more = false): Result {
-  const result = round(v, EXTENDED, control.precision, control, more);
+  const result = round(v, control.format ?? EXTENDED, control.precision, control, more);
   return { ...result, flags: result.flags | flags };
 }
 
@@ -109,7 +112,7 @@ export function divide(a: Value, b: Value, control: Control): Result {
   if (a.kind === b.kind && (a.kind === 'infinity' || a.kind === 'zero')) return INVALID;
   const flags = denormals(a, b);
   if (a.kind === 'infinity') return exactly(infinity(sign), flags);
-  if (b.kind === 'zero') return exactly(infinity(sign), X.ZE | flags);
+  if (b.kind === 'zero') return exactly(infinity(sign), X.ZE);
   if (b.kind === 'infinity' || a.kind === 'zero') return exactly(zero(sign), flags);
   const shift = Math.max(0, QUOTIENT_BITS + bitLength(b.significand) - bitLength(a.significand));
   const dividend = a.significand << BigInt(shift);
@@ -217,8 +220,8 @@ export function extract(a: Value): { exponent: Result; significand: Result } {
 }
 
 export interface Remainder extends Result {
-  /** The low bits of the quotient; undefined while the reduction is not complete. */
-  readonly quotient: number | undefined;
+  /** The low three bits of the quotient. Partial: the reduction is not complete. None: there is nothing to divide. */
+  readonly quotient: number | 'partial' | 'none';
 }
 /** A reduction takes at most so much off the distance of the exponents. */
 const REDUCTION = 64;
@@ -227,14 +230,17 @@ const REDUCTION = 64;
  * fprem and fprem1: what a division of integers leaves, cut to zero, or to nearest (ties to even). Always exact. Where the
  * exponents are 64 or more apart, only a part of the reduction is done, and the program goes on until it is complete.
  */
-export function remainder(a: Value, b: Value, toNearest: boolean): Remainder {
+export function remainder(a: Value, b: Value, toNearest: boolean, masks: number): Remainder {
   const odd = special(a, b);
-  if (odd) return { ...odd, quotient: 0 };
-  if (a.kind === 'infinity' || b.kind === 'zero') return { ...INVALID, quotient: 0 };
+  if (odd) return { ...odd, quotient: 'none' };
+  if (a.kind === 'infinity' || b.kind === 'zero') return { ...INVALID, quotient: 'none' };
   const flags = denormals(a, b);
-  if (a.kind === 'zero' || b.kind === 'infinity') return { ...exactly(a, flags), quotient: 0 };
+  if (a.kind === 'zero') return { ...exactly(a, flags), quotient: 0 };
+  // Exact, but a tiny one is an underflow where that is not masked.
+  const exact = (v: Value): Result => rounded(v, { direction: 0, masks, precision: EXTENDED.precision }, flags);
+  if (b.kind === 'infinity') return { ...exact(a), quotient: 0 };
   const distance = a.exponent + bitLength(a.significand) - (b.exponent + bitLength(b.significand));
-  if (distance < (toNearest ? -1 : 0)) return { ...exactly(a, flags), quotient: 0 };
+  if (distance < (toNearest ? -1 : 0)) return { ...exact(a), quotient: 0 };
   const isPartial = distance >= REDUCTION;
   // A partial reduction subtracts b * 2^shift as often as it fits.
   const shift = isPartial ? distance - (32 + (distance % 32)) : 0;
@@ -249,6 +255,6 @@ export function remainder(a: Value, b: Value, toNearest: boolean): Remainder {
     rest = divisor - rest;
     sign = opposite(sign);
   }
-  const value = rest === 0n ? zero(a.sign) : finite(sign, rest, exponent);
-  return { value, flags, up: false, quotient: isPartial ? undefined : Number(quotient & 7n) };
+  const result = rest === 0n ? exactly(zero(a.sign), flags) : exact(finite(sign, rest, exponent));
+  return { ...result, quotient: isPartial ? 'partial' : Number(quotient & 7n) };
 }

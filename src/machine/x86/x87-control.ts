@@ -12,6 +12,7 @@
  *
  *   The tag word has two bits a physical register: 0 a number, 1 zero, 2 special (denormal, infinity, NaN), 3 empty.
  */
+import { assert } from '../../base/assert.js';
 import { ACCESS } from '../engine/fault.js';
 import type { Cpu } from './cpu.js';
 import { HIDDEN_STATE } from './hidden.js';
@@ -142,6 +143,12 @@ function frstor(unit: X87, cpu: Cpu, insn: Insn): void {
   unit.ftw = ftw;
 }
 
+function ffree(unit: X87, _cpu: Cpu, { operands: [operand] }: Insn): void {
+  assert(operand?.kind === 'st', 'ffree has a register');
+  unit.free(operand.reg);
+  unit.c1 = false;
+}
+
 export const X87_CONTROL_FAMILY: Family = {
   system: [
     {
@@ -171,11 +178,9 @@ export const X87_CONTROL_FAMILY: Family = {
       unit.top--;
       unit.c1 = false;
     }),
-    does('ffree', (unit, _cpu, { operands: [operand] }) => {
-      if (operand?.kind === 'st') unit.free(operand.reg);
-    }),
-    does('ffreep', (unit, _cpu, { operands: [operand] }) => {
-      if (operand?.kind === 'st') unit.free(operand.reg);
+    does('ffree', ffree),
+    does('ffreep', (unit, cpu, insn) => {
+      ffree(unit, cpu, insn);
       unit.pop();
     }),
     does('fnop', () => {}),

@@ -157,7 +157,8 @@ const WRAP = 24576;
 
 /**
  * Makes a finite value fit a format. Where overflow or underflow is not masked the result is that of the extended format
- * with its exponent wrapped; it means nothing for the others, which are not stored then.
+ * with its exponent wrapped, and where that is not enough (only fscale goes so far) infinity or zero; it means nothing for the
+ * others, which are not stored then.
  * @param precision bits of the significand, at most the format's
  * @param more as for roundBits; the significand has at least two bits more than `precision` then
  */
@@ -176,14 +177,18 @@ export function round(
   const inexact = plain.inexact ? X.PE : 0;
   const moved = (by: number): Value => finite(sign, plain.significand, v.exponent + drop + by);
   if (leading > format.most) {
-    if (!(masks & X.OE)) return { value: moved(-WRAP), flags: X.OE | inexact, up: plain.up };
-    const toInfinity = direction === NEAREST || direction === (sign ? DOWN : UP);
+    const isMasked = (masks & X.OE) !== 0;
+    if (!isMasked && leading - WRAP <= format.most) return { value: moved(-WRAP), flags: X.OE | inexact, up: plain.up };
+    const toInfinity = !isMasked || direction === NEAREST || direction === (sign ? DOWN : UP);
     const largest = finite(sign, ones(precision), format.most - precision + 1);
     return { value: toInfinity ? value('infinity', sign, 0n) : largest, flags: X.OE | X.PE, up: toInfinity };
   }
   // Tiny is what would be below the least normal number if exponents had no end (SDM 1, 4.9.1.5).
   if (leading < format.least) {
-    if (!(masks & X.UE)) return { value: moved(WRAP), flags: X.UE | inexact, up: plain.up };
+    if (!(masks & X.UE)) {
+      if (leading + WRAP < format.least) return { value: zero(sign), flags: X.UE | X.PE, up: false };
+      return { value: moved(WRAP), flags: X.UE | inexact, up: plain.up };
+    }
     const last = format.least - precision + 1;
     const coarse = roundBits(sign, significand, last - v.exponent, direction, more);
     const flags = coarse.inexact ? X.UE | X.PE : 0;

@@ -141,6 +141,9 @@ export class X87 {
   condition(codes: number): void {
     this.fsw = (this.fsw & ~(C0 | C2 | C3)) | codes;
   }
+  get c1(): boolean {
+    return (this.fsw & C1) !== 0;
+  }
   set c1(on: boolean) {
     this.fsw = on ? this.fsw | C1 : this.fsw & ~C1;
   }
@@ -172,13 +175,22 @@ export class X87 {
   }
   /**
    * Pushes bits. Where the register is taken: a stack overflow, and the masked response is to push what an invalid operation
-   * gives. Returns whether something was pushed.
+   * gives.
    */
-  push(bits: bigint): boolean {
+  push(bits: bigint): void {
     const isTaken = !this.isEmpty(-1);
-    if (isTaken && !this.stackFault(true)) return false;
+    this.c1 = false;
+    if (!isTaken) this.pushOver(bits);
+    else if (this.stackFault(true)) this.pushOver(INDEFINITE);
+  }
+  /** Pushes bits, whatever the register holds. */
+  pushOver(bits: bigint): void {
     this.top--;
-    this.put(0, isTaken ? INDEFINITE : bits);
-    return true;
+    this.put(0, bits);
+  }
+  /** Gives st(0) a number and puts another above it, whatever was there. */
+  replaceAndPush(below: bigint, above: bigint): void {
+    this.put(0, below);
+    this.pushOver(above);
   }
 }

@@ -65,16 +65,21 @@ function readMemory(cpu: Cpu, insn: Insn, memory: MemOperand): bigint {
   const low = cpu.load(at, 8);
   return low | (cpu.load(second(at), 2) << 64n);
 }
-/** Writes it, all or nothing. */
-function writeMemory(cpu: Cpu, insn: Insn, bits: bigint): void {
+/**
+ * The address of the memory operand, which can be written. An instruction that stores finds out first, even where an exception
+ * keeps it from storing.
+ */
+function writableAt(cpu: Cpu, insn: Insn): bigint {
   const memory = memoryOf(insn);
   assert(memory, `${insn.op} has a memory operand`);
   const at = addressOf(cpu, insn, memory);
-  if (memory.bytes === EXTENDED_BYTES) {
-    cpu.load(second(at), 2, ACCESS.write);
-    cpu.store(at, 8, BigInt.asUintN(64, bits));
-    cpu.store(second(at), 2, bits >> 64n);
-  } else cpu.store(at, memory.bytes as 2 | 4 | 8, bits);
+  cpu.load(at, memory.bytes === EXTENDED_BYTES ? 8 : (memory.bytes as 2 | 4 | 8), ACCESS.write);
+  if (memory.bytes === EXTENDED_BYTES) cpu.load(second(at), 2, ACCESS.write);
+  return at;
+}
+function writeMemory(cpu: Cpu, at: bigint, bytes: MemoryFormat['bytes'], bits: bigint): void {
+  cpu.store(at, bytes === EXTENDED_BYTES ? 8 : bytes, BigInt.asUintN(64, bits));
+  if (bytes === EXTENDED_BYTES) cpu.store(second(at), 2, bits >> 64n);
 }
 const isExtended = (insn: Insn, memory: MemOperand): boolean =>
   memory.bytes === EXTENDED_BYTES && !insn.op.startsWith('fb');
@@ -142,29 +147,28 @@ const toFsw = (unit: X87, _cpu: Cpu, order: Order): void => unit.condition(IN_FS
 const toRflags = (_unit: X87, cpu: Cpu, order: Order): void =>
   cpu.set(REG.rflags!, (cpu.get(REG.rflags!) & ~ARITHMETIC_FLAGS) | IN_RFLAGS[order]);
 
-/** ST against the other operand. */
+/** ST against the other operand. An exception that is not masked keeps the stack, not the answer. */
 const compares =
   (quietly: boolean, pops: number, tell: typeof toFsw): Meaning =>
   (unit, cpu, insn) => {
     const other = sourceOf(unit, cpu, insn);
-    if (unit.isEmpty(0) || !other) {
-      if (!unit.stackFault()) return;
-      tell(unit, cpu, 'unordered');
-    } else {
-      const { order, flags } = compare(unit.value(0), other, quietly);
-      if (!unit.raise(flags)) return;
-      tell(unit, cpu, order);
-    }
-    unit.pop(pops);
+    if (comparesWith(unit, cpu, other, quietly, tell)) unit.pop(pops);
   };
-const ftst: Meaning = unit => {
-  if (unit.isEmpty(0)) {
-    if (unit.stackFault()) unit.condition(IN_FSW.unordered);
-    return;
-  }
-  const { order, flags } = compare(unit.value(0), zero(0), false);
-  if (unit.raise(flags)) unit.condition(IN_FSW[order]);
+const ftst: Meaning = (unit, cpu) => {
+  comparesWith(unit, cpu, zero(0), false, toFsw);
 };
+function comparesWith(unit: X87, cpu: Cpu, other: Value | undefined, quietly: boolean, tell: typeof toFsw): boolean {
+  if (unit.isEmpty(0) || !other) {
+    tell(unit, cpu, 'unordered');
+    return unit.stackFault();
+  }
+  const { order, flags } = compare(unit.value(0), other, quietly);
+  const { c1 } = unit;
+  const goesOn = unit.raise(flags);
+  if (tell === toRflags) unit.c1 = c1; // fcomi and its like leave C1, an AMD EPYC says
+  tell(unit, cpu, order);
+  return goesOn;
+}
 /** What ST is, in C3 C2 C0; its sign in C1, even when it is empty. */
 const fxam: Meaning = unit => {
   const v = unit.value(0);
@@ -185,7 +189,7 @@ const loads: Meaning = (unit, cpu, insn) => {
   if (!memory) {
     const n = registerOf(insn, 0);
     if (!unit.isEmpty(n)) unit.push(unit.bits(n));
-    else if (unit.stackFault()) unit.push(INDEFINITE);
+    else if (unit.stackFault()) unit.pushOver(INDEFINITE);
     return;
   }
   const bits = readMemory(cpu, insn, memory);
@@ -194,7 +198,9 @@ const loads: Meaning = (unit, cpu, insn) => {
     return;
   }
   const v = formatOf(insn).read(bits);
-  if (unit.raise(v.signalling ? X.IE : v.denormal ? X.DE : 0)) unit.push(encode(quieted(v), EXTENDED));
+  // A denormal is loaded even where the exception is not masked: so an AMD EPYC; an Intel loads nothing (SDM 1, 8.5.2).
+  const goesOn = unit.raise(v.signalling ? X.IE : v.denormal ? X.DE : 0);
+  if (goesOn || v.denormal) unit.pushOver(encode(quieted(v), EXTENDED));
 };
 /** fst, fstp, fist, fistp, fbstp. */
 const stores =
@@ -216,23 +222,25 @@ function storesRegister(unit: X87, n: number, pops: number): void {
   unit.pop(pops);
 }
 function storesExtended(unit: X87, cpu: Cpu, insn: Insn, pops: number): void {
+  const at = writableAt(cpu, insn);
   const isMissing = unit.isEmpty(0);
-  if (!isMissing || unit.masks & X.IE) writeMemory(cpu, insn, isMissing ? INDEFINITE : unit.bits(0));
+  if (!isMissing || unit.masks & X.IE) writeMemory(cpu, at, EXTENDED_BYTES, isMissing ? INDEFINITE : unit.bits(0));
   unit.c1 = false;
   if (!isMissing || unit.stackFault()) unit.pop(pops);
 }
 /** An unmasked exception that has no result to store leaves memory and stack as they are (SDM 1, 8.5). */
 function storesConverted(unit: X87, cpu: Cpu, insn: Insn, pops: number): void {
+  const at = writableAt(cpu, insn);
   const format = formatOf(insn);
   const isMissing = unit.isEmpty(0);
   const { bits, flags, up } = isMissing
     ? { bits: format.indefinite, flags: X.IE, up: false }
     : format.write(unit.value(0), unit.control);
-  const isStored = (flags & (X.IE | X.OE | X.UE) & ~unit.masks) === 0;
-  if (isStored) writeMemory(cpu, insn, bits);
+  const stopping = flags & (X.IE | X.OE | X.UE) & ~unit.masks;
+  if (!stopping) writeMemory(cpu, at, format.bytes, bits);
   if (isMissing) unit.stackFault();
-  else unit.raise(flags, up);
-  if (isStored) unit.pop(pops);
+  else unit.raise(stopping || flags, !stopping && up);
+  if (!stopping) unit.pop(pops);
 }
 
 /** Exact to far more bits than are kept: significand of 128 bits, exponent of the digit before the point. */
@@ -252,7 +260,6 @@ const constant =
     const exact = finite(0, significand, exponent - 127);
     const control = { ...unit.control, precision: EXTENDED.precision };
     const { value } = exact.kind === 'zero' ? { value: exact } : round(exact, EXTENDED, control.precision, control);
-    unit.c1 = false;
     unit.push(encode(value, EXTENDED));
   };
 
@@ -286,30 +293,35 @@ const fscale: Meaning = unit => {
 const fprem =
   (toNearest: boolean): Meaning =>
   unit => {
+    unit.fsw &= ~C2; // not partial: whatever comes
     if (unit.isEmpty(0) || unit.isEmpty(1)) {
       unit.finishMissing(0);
       return;
     }
-    const result = remainder(unit.value(0), unit.value(1), toNearest);
-    if (!unit.finish(0, result)) return;
-    const { quotient } = result;
-    unit.condition(quotient === undefined ? C2 : (quotient & 4 ? C0 : 0) | (quotient & 2 ? C3 : 0));
-    unit.c1 = quotient !== undefined && (quotient & 1) === 1;
+    const { quotient, ...result } = remainder(unit.value(0), unit.value(1), toNearest, unit.masks);
+    if (!unit.finish(0, result) || quotient === 'none') return;
+    if (quotient === 'partial') unit.condition(C2);
+    else {
+      unit.condition((quotient & 4 ? C0 : 0) | (quotient & 2 ? C3 : 0));
+      unit.c1 = (quotient & 1) === 1;
+    }
   };
 /** The exponent replaces ST, and the significand is pushed. */
 const fxtract: Meaning = unit => {
-  if (unit.isEmpty(0)) {
-    if (unit.finishMissing(0)) unit.push(INDEFINITE);
-    return;
-  }
-  if (!unit.isEmpty(-1)) {
-    if (!unit.stackFault(true)) return;
-    unit.put(0, INDEFINITE);
-    unit.push(INDEFINITE);
+  const isOverflow = !unit.isEmpty(0) && !unit.isEmpty(-1);
+  if (unit.isEmpty(0) || isOverflow) {
+    if (unit.stackFault(isOverflow)) unit.replaceAndPush(INDEFINITE, INDEFINITE);
     return;
   }
   const { exponent, significand } = extract(unit.value(0));
-  if (unit.finish(0, exponent)) unit.push(encode(significand.value, EXTENDED));
+  if (unit.raise(exponent.flags))
+    unit.replaceAndPush(encode(exponent.value, EXTENDED), encode(significand.value, EXTENDED));
+};
+/** An old instruction: as fstp, but an empty register is not told, nor stored. */
+const fstpnce: Meaning = (unit, _cpu, insn) => {
+  if (!unit.isEmpty(0)) unit.put(registerOf(insn, 0), unit.bits(0));
+  unit.c1 = false;
+  unit.pop();
 };
 
 const computesAll = (meanings: Readonly<Record<string, Meaning>>): SystemOp[] =>
@@ -333,7 +345,7 @@ export const X87_FAMILY: Family = {
       fbld: loads,
       fst: stores(0),
       fstp: stores(1),
-      fstpnce: stores(1),
+      fstpnce,
       fist: stores(0),
       fistp: stores(1),
       fbstp: stores(1),
