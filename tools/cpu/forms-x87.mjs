@@ -77,7 +77,7 @@ export function x87Before(d) {
   const full = r.chance(75) ? (1 | 2 | (1 << d.rm) | r.below(256)) & (d.rm === 7 ? 0xff : 0x7f) : r.below(256);
   for (let n = 0; n < 8; n++) {
     if ((full >> n) & 1) fx[FX.ftw] = (fx[FX.ftw] ?? 0) | (1 << ((top + n) & 7));
-    if ((full >> n) & 1 || r.chance(30)) putExtended(view, FX.st + 16 * n, extended(r));
+    if (n < 2 || n === d.rm || r.chance(5)) putExtended(view, FX.st + 16 * n, extended(r));
   }
   relate(d, view);
 }
@@ -125,9 +125,7 @@ function environment(d, at) {
   words.forEach((word, n) => {
     d.patchValue(at + BigInt(n * bytes), BigInt(word), 2);
   });
-  if (d.form.op === 'frstor') {
-    for (let n = 0; n < 4; n++) d.patchValue(at + BigInt(7 * bytes + 10 * r.below(8)), packed(extended(r)), 10);
-  }
+  if (d.form.op === 'frstor') d.patchValue(at + BigInt(7 * bytes + 10 * r.below(8)), packed(extended(r)), 10);
 }
 
 /** @typedef {[sign: number, exponent: number, significand: bigint]} Extended */

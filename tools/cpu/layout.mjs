@@ -136,7 +136,8 @@ export const FX_BYTES = 416;
 export const FX = { fcw: 0, fsw: 2, ftw: 4, fop: 6, fip: 8, fdp: 16, mxcsr: 24, mxcsrMask: 28, st: 32, xmm: 160 };
 
 /**
- * The fxsave image of a case before its overrides: an x87 unit after fninit, random xmm registers, mxcsr after reset.
+ * The fxsave image of a case before its overrides: an x87 unit after fninit (its registers are empty, but hold numbers), random
+ * xmm registers, mxcsr after reset.
  * @param {number} seed @returns {Uint8Array}
  */
 export function backgroundFx(seed) {
@@ -145,6 +146,10 @@ export function backgroundFx(seed) {
   const view = new DataView(image.buffer);
   view.setUint16(FX.fcw, 0x37f, true);
   view.setUint32(FX.mxcsr, 0x1f80, true);
+  for (let at = FX.st; at < FX.xmm; at += 16) {
+    view.setBigUint64(at, random.u64() | (1n << 63n), true);
+    view.setUint16(at + 8, (0x3ff0 + random.below(32)) | (random.below(2) << 15), true);
+  }
   for (let at = FX.xmm; at < FX_BYTES; at += 4) view.setUint32(at, random.u32(), true);
   return image;
 }

@@ -1,5 +1,5 @@
 // Writes test/fixtures/cpu: what this machine's processor does with seeded cases of every integer form.
-//   node tools/cpu/make-fixtures.mjs [--seed 1] [--out test/fixtures/cpu]
+//   node tools/cpu/make-fixtures.mjs [--seed 1] [--out test/fixtures/cpu] [--family NAME]
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,9 +25,12 @@ const CASES = {
   stack: 160,
   branch: 100,
   string: 200,
+  x87: 60,
 };
 
-const { values } = parseArgs({ options: { seed: { type: 'string', default: '1' }, out: { type: 'string' } } });
+const { values } = parseArgs({
+  options: { seed: { type: 'string', default: '1' }, out: { type: 'string' }, family: { type: 'string' } },
+});
 const out = values.out ?? join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'test', 'fixtures', 'cpu');
 const seed = Number(values.seed);
 const built = build();
@@ -39,7 +42,7 @@ if ('reason' in built || !Number.isInteger(seed)) {
 }
 mkdirSync(out, { recursive: true });
 let total = 0;
-for (const family of FAMILIES) {
+for (const family of FAMILIES.filter(f => !values.family || f === values.family)) {
   const count = CASES[family] ?? 64;
   const made = FORMS.filter(f => f.family === family).flatMap(f =>
     Array.from({ length: count }, (_, n) => makeCase(f, seed, n)),
