@@ -17,6 +17,7 @@ export const VECTOR = {
   protection: 13,
   page: 14,
   x87: 16,
+  simd: 19,
 } as const;
 
 /*

@@ -6,6 +6,7 @@ import { MSR } from './msr.js';
 import { PORTS } from './ports.js';
 import { SEGMENT } from './segments.js';
 import { type Family, GuestFault, type SystemOp } from './semantics.js';
+import { SSE_SYSTEM } from './sse-system.js';
 import { CONTROL_FAMILY, invalid } from './system-control.js';
 import { TRANSFER } from './system-transfer.js';
 import { VECTOR_FAMILY } from './vector.js';
@@ -49,6 +50,7 @@ export const SYSTEM: Family = {
     TRANSFER,
     FX_FAMILY,
     VECTOR_FAMILY,
+    SSE_SYSTEM,
     X87_FAMILY,
     X87_CONTROL_FAMILY,
   ].flatMap(family => family.system ?? []),
