@@ -46,6 +46,12 @@ export const VERBS: readonly Entry[] = [
     load: () => import('./blame.js'),
   },
   { name: 'frame', summary: 'a frame: its type and counts, who maps it, its ledger', load: () => import('./frame.js') },
+  { name: 'mem', summary: 'guest memory at a moment, by running again', load: () => import('./mem.js') },
+  {
+    name: 'expand',
+    summary: 'run a stretch of a recording again and keep every instruction and store of it',
+    load: () => import('./expand.js'),
+  },
   {
     name: 'verify',
     summary: 'check every byte of a recording against its checksums',

@@ -128,7 +128,7 @@ function withoutLast(block: Block): Block {
 }
 
 /** Cuts the pages of a checkpoint into parts; there is at least one. */
-function* partsOf({ seq, ticks, state, pages }: CheckpointGiven): Generator<PagesGiven> {
+export function* partsOf({ seq, ticks, state, pages }: CheckpointGiven): Generator<PagesGiven> {
   let frames: number[] = [];
   let bytes = new Uint8Array(MEMORY_FRAMES * PAGE_BYTES);
   const part = (more: boolean): PagesGiven => ({

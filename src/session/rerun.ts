@@ -11,10 +11,10 @@ import type { Host } from '../machine/system.js';
 import type { Source } from '../recording/source.js';
 import { resumeHost } from './state.js';
 
-const SLICE_TICKS = { plain: 2 ** 16, traced: 2 ** 10 } as const;
+export const SLICE_TICKS = { plain: 2 ** 16, traced: 2 ** 10 } as const;
 
 /** A log into memory that numbers its events from `seq`. `full` gets each block as it fills; it must copy what it keeps. */
-function logFrom(seq: number, full: (block: Block) => void, anchored = false): Log {
+export function logFrom(seq: number, full: (block: Block) => void, anchored = false): Log {
   const block = blockOver(new ArrayBuffer(BLOCK_BYTES));
   const sink = {
     swap: (filled: Block): Block => {
@@ -29,7 +29,7 @@ function logFrom(seq: number, full: (block: Block) => void, anchored = false): L
 }
 
 /** Stacks of a re-run, numbered on their own: the numbers of the recording are those of its whole run. */
-class Stacks {
+export class Stacks {
   private readonly ids = new Map<string, number>();
   private readonly list: (readonly bigint[])[] = [[]];
   readonly intern = (addresses: readonly bigint[]): number => {
@@ -44,20 +44,20 @@ class Stacks {
 }
 
 /** The last checkpoint before event `seq`; the first for events before it, when nothing ran yet. */
-function checkpointBefore(source: Source, seq: number): number {
+export function checkpointBefore(source: Source, seq: number): number {
   if (source.checkpoints.length === 0) throw new Trouble(`${source.name}: no checkpoint, so nothing can be run again`);
   return Math.max(
     0,
     source.checkpoints.findLastIndex(c => c.seq <= seq),
   );
 }
-const ticksOf = (source: Source, seq: number): number => {
+export const ticksOf = (source: Source, seq: number): number => {
   const block = source.chunk(source.chunkOf(seq));
   return block.ticks[seq - block.first]!;
 };
 
 /** Goes on to `until`, or until `done`, or to the end of the run. Yields the ticks gone by. */
-function* advance(host: Host, until: number, slice: number, done: () => boolean): Work<boolean> {
+export function* advance(host: Host, until: number, slice: number, done: () => boolean): Work<boolean> {
   const { machine } = host.owner;
   const from = machine.ticks;
   while (machine.ticks < until && !done()) {
