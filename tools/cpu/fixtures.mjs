@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib';
 import { Reader, Writer } from './columns.mjs';
-import { backgroundFx, backgroundRegisters, caseSeed, DATA, START } from './layout.mjs';
+import { backgroundFx, backgroundRegisters, caseSeed, DATA, FX, START } from './layout.mjs';
 
 /** @typedef {import('./layout.mjs').Case} Case */
 /** @typedef {import('./layout.mjs').Result} Result */
@@ -28,7 +28,7 @@ const MODE = 1;
 const MOVED = 2;
 const FAULT = 4;
 const UNDEFINED = 8;
-const FX = 16;
+const HAS_FX = 16;
 
 /**
  * @param {string} family @param {number} seed
@@ -47,7 +47,7 @@ export function writeFixtures(family, seed, list) {
     const odd = undef.flags || undef.regs;
     w.byte(
       'head',
-      (c.mode ? MODE : 0) | (moved ? MOVED : 0) | (r.fault ? FAULT : 0) | (odd ? UNDEFINED : 0) | (c.fx ? FX : 0),
+      (c.mode ? MODE : 0) | (moved ? MOVED : 0) | (r.fault ? FAULT : 0) | (odd ? UNDEFINED : 0) | (c.fx ? HAS_FX : 0),
     );
     w.byte('codeLength', c.code.length);
     w.bytes('code', c.code);
@@ -61,7 +61,7 @@ export function writeFixtures(family, seed, list) {
     w.unsigned('flagsChanged', c.rflags ^ r.rflags);
     writeRegisters(w, 'out', c.gpr, r.gpr);
     writeMemory(w, 'write', r.writes);
-    if (c.fx && r.fx) writeImage(w, 'fxOut', c.fx, r.fx);
+    if (c.fx && r.fx) writeImage(w, 'fxOut', physical(c.fx, 1), physical(r.fx, 1));
     if (r.fault) {
       w.byte('vector', r.fault.vector);
       w.unsigned('error', r.fault.error);
@@ -125,14 +125,14 @@ export function* iterate(file) {
       const patches = readMemory(r, 'patch');
       /** @type {Case} */
       const c = { form, code, rip, gpr, rflags, patches, mode: head & MODE ? 1 : 0 };
-      if (head & FX) c.fx = readImage(r, 'fxIn', backgroundFx(caseSeed(header.seed, form, n)));
+      if (head & HAS_FX) c.fx = readImage(r, 'fxIn', backgroundFx(caseSeed(header.seed, form, n)));
 
       const next = BigInt.asUintN(64, rip + r.signed('next') + (head & FAULT ? 0n : BigInt(code.length)));
       const flagsAfter = rflags ^ r.unsigned('flagsChanged');
       const after = readRegisters(r, 'out', gpr.slice());
       /** @type {Result} */
       const expected = { gpr: after, rip: next, rflags: flagsAfter, writes: readMemory(r, 'write') };
-      if (c.fx) expected.fx = readImage(r, 'fxOut', c.fx.slice());
+      if (c.fx) expected.fx = physical(readImage(r, 'fxOut', physical(c.fx, 1)), -1);
       if (head & FAULT) {
         const vector = r.byte('vector');
         const error = Number(r.unsigned('error'));
@@ -215,11 +215,11 @@ function writeImage(w, name, before, after) {
   });
   w.byte(`${name}Count`, runs.length);
   let end = 0;
-  for (const [from, to] of runs) {
-    w.unsigned(`${name}At`, from - end);
-    w.unsigned(`${name}Length`, to - from);
-    w.bytes(`${name}Bytes`, after.subarray(from, to));
-    end = to;
+  for (const [first, behind] of runs) {
+    w.unsigned(`${name}At`, first - end);
+    w.unsigned(`${name}Length`, behind - first);
+    w.bytes(`${name}Bytes`, after.subarray(first, behind));
+    end = behind;
   }
 }
 
@@ -233,4 +233,18 @@ function readImage(r, name, image) {
     at += bytes.length;
   }
   return image;
+}
+
+/**
+ * An image with st(n) where register TOP + n stands, or (way -1) back: a push or pop does not move all of them.
+ * @param {Uint8Array} image @param {1 | -1} way @returns {Uint8Array}
+ */
+function physical(image, way) {
+  const top = ((image[FX.fsw + 1] ?? 0) >> 3) & 7;
+  const out = image.slice();
+  for (let n = 0; n < 8; n++) {
+    const at = FX.st + 16 * n;
+    out.set(image.subarray(at, at + 16), FX.st + 16 * ((n + way * top) & 7));
+  }
+  return out;
 }

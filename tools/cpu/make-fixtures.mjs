@@ -25,7 +25,7 @@ const CASES = {
   stack: 160,
   branch: 100,
   string: 200,
-  x87: 60,
+  x87: 50,
 };
 
 const { values } = parseArgs({
