@@ -14,8 +14,8 @@
  *   5. Pinning it fails: a frame changes its type only when nobody holds the old one. The kernel BUG()s, which is an invalid
  *      opcode; at this point of the boot nobody handles one; Xen crashes the domain.
  *
- * Xen's messages name the frame and its type. The store that went wrong came before the table it went into was one, 450
- * entries and a hypercall before the failure: ask `why`, and look at phys_pte_init.
+ * Xen's messages name the frame and its type. The store that went wrong is a whole table of entries and several hypercalls
+ * before the failure, and went into a page that nobody took for a page table then: ask `why`, and look at phys_pte_init.
  */
 #include "lib/hypercall-syscall.h"
 #include "lib/init-mapping.h"

@@ -9,7 +9,7 @@
 #define TASKS 4
 #define PAGE_USER_RO (_PAGE_PRESENT | _PAGE_USER | _PAGE_ACCESSED)
 #define PAGE_USER_RW (PAGE_USER_RO | _PAGE_RW | _PAGE_DIRTY)
-#define RFLAGS_IF 0x200
+#define RFLAGS_USER 0x202 /* interrupts on */
 
 static struct task {
   u64 pid; /* 0: nobody */
@@ -247,7 +247,7 @@ void run_init(void) {
   activate_mm(mm);
   current->regs = (struct trap_frame){.rip = USER_CODE + ((u64)user_main - (u64)user_start),
                                       .cs = FLAT_USER_CS,
-                                      .rflags = RFLAGS_IF,
+                                      .rflags = RFLAGS_USER,
                                       .rsp = STACK_TOP - 8,
                                       .ss = FLAT_USER_SS};
   return_to_user(&current->regs);
