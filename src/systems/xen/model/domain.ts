@@ -36,6 +36,8 @@ export interface Domain {
   kernelMode: boolean;
   /** Makes the processor follow kernelRoot, userRoot and kernelMode: cr3, the whole TLB (write_ptbase), `root` events. */
   loadRoots(): void;
+  /** userRoot changed; the processor does not run on it now: a `root` event. */
+  userRootChanged(): void;
   /** VM_ASSIST(m2p_strict): user tables do not see the M2P. */
   readonly m2pStrict: boolean;
   /** What Xen puts into slots 256 to 271 of the level-4 table in frame `l4`, in order (init_xen_l4_slots). M2P included. */
