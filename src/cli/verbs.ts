@@ -15,6 +15,11 @@ export const VERBS: readonly Entry[] = [
     load: () => import('./record.js'),
   },
   {
+    name: 'open',
+    summary: 'the terminal debugger: rewind, look, compare',
+    load: () => import('./open.js'),
+  },
+  {
     name: 'stats',
     summary: 'what a recording holds: events by kind, calls by name, size',
     load: () => import('./stats.js'),

@@ -1,0 +1,122 @@
+/** The screen: panes in their places, a title above each, one line at the bottom. */
+import { Box, useInput } from 'ink';
+import { type ReactElement, useSyncExternalStore } from 'react';
+import { formatPosition } from '../state/position.js';
+import { candidates } from './actions/prompt.js';
+import type { Desk } from './desk.js';
+import { bindingsOf, keyNames } from './keys.js';
+import { layoutOf, type Place } from './layout.js';
+import type { Rows } from './screen/painter.js';
+import { Bulk, RowsContext } from './screen/rows.js';
+import { filled, type Line, line, span } from './screen/text.js';
+import { PANES, type PaneId, type Ui } from './state.js';
+
+/** What React listens to: the desk draws by counting up. */
+export interface Drawn {
+  readonly subscribe: (listener: () => void) => () => void;
+  readonly count: () => number;
+}
+
+export function App({ desk, drawn, rows }: { desk: Desk; drawn: Drawn; rows: Rows }): ReactElement {
+  useSyncExternalStore(drawn.subscribe, drawn.count);
+  useInput((input, key) => {
+    for (const name of keyNames(input, key)) desk.press(name);
+  });
+  const { ui } = desk;
+  const places = layoutOf(ui);
+  const column = (n: Place['column']): ReactElement[] =>
+    places.filter(p => p.column === n).map(p => <Pane key={p.pane} desk={desk} place={p} />);
+  return (
+    <RowsContext.Provider value={rows}>
+      <Box flexDirection="column" width={ui.size.columns} height={ui.size.rows}>
+        {column(0)}
+        <Box flexDirection="row">
+          <Box flexDirection="column">{column(1)}</Box>
+          {places.some(p => p.column === 2) && <Box width={1} />}
+          <Box flexDirection="column">{column(2)}</Box>
+        </Box>
+        <Bulk lines={[bottom(desk)]} width={ui.size.columns} height={1} />
+      </Box>
+    </RowsContext.Provider>
+  );
+}
+
+function Pane({ desk, place }: { desk: Desk; place: Place }): ReactElement {
+  const { ui } = desk;
+  const { pane, width, height } = place;
+  const helping = ui.help && pane === ui.focus;
+  const all = helping ? helpLines(pane) : desk.linesOf(pane);
+  const top = topOf(ui, pane, all.length, height);
+  const shown = all.slice(top, top + height);
+  const follows = !helping && pane !== 'events' && pane !== 'timeline' && pane !== 'registers' && pane === ui.focus;
+  const cursor = ui.scroll[pane].cursor - top;
+  const lines = follows
+    ? shown.map((l, n) => (n === Math.min(cursor, shown.length - 1) ? { ...l, fill: 'selected' as const } : l))
+    : shown;
+  return (
+    <Box flexDirection="column" width={width}>
+      <Bulk
+        lines={[
+          title(
+            ui,
+            pane,
+            desk,
+            all.length > height ? `${top + 1}-${Math.min(all.length, top + height)}/${all.length}` : '',
+          ),
+        ]}
+        width={width}
+        height={1}
+      />
+      <Bulk lines={lines} width={width} height={height} />
+    </Box>
+  );
+}
+/** The first line shown: so that the cursor is in sight. */
+function topOf(ui: Ui, pane: PaneId, count: number, height: number): number {
+  if (pane === 'events' || pane === 'timeline') return 0;
+  const cursor = Math.min(ui.scroll[pane].cursor, Math.max(0, count - 1));
+  return Math.max(0, Math.min(cursor - Math.floor(height / 2), count - height));
+}
+
+const NAMES: Readonly<Record<PaneId, string>> = {
+  timeline: 'recording',
+  events: 'events',
+  registers: 'registers',
+  space: 'address space',
+  detail: '',
+};
+function title(ui: Ui, pane: PaneId, desk: Desk, range: string): Line {
+  const { source } = desk.world;
+  const extra: Readonly<Record<PaneId, string>> = {
+    timeline: ` ${source.header.system}/${source.header.guest}  ${source.count} events  ${source.endTicks} ticks`,
+    events: ui.filter ? `  only: ${ui.filter}` : '',
+    registers: '',
+    space: ui.mark === undefined ? '' : `  against #${ui.mark}`,
+    detail: ui.help && ui.focus === pane ? 'keys' : ui.topic,
+  };
+  const text = `${PANES.indexOf(pane) + 1} ${NAMES[pane]}${extra[pane]}`;
+  return filled(pane === ui.focus ? 'focused' : 'title', text, span(range ? `  ${range}` : '', 'dim'));
+}
+const helpLines = (pane: PaneId): Line[] =>
+  bindingsOf(pane).map(b => line(span(`  ${b.keys.join(' ')}`.padEnd(18), 'key'), b.does));
+
+const PROMPTS = {
+  command: ':',
+  search: '/',
+  goto: 'go to ',
+  filter: 'only events with ',
+  bookmark: 'name of the bookmark ',
+};
+function bottom({ ui, progress, world }: Desk): Line {
+  if (ui.prompt) {
+    const { kind, text } = ui.prompt;
+    const hint = kind === 'command' && text ? `   ${candidates(text.split(' ')[0]!).join(' ')}` : '';
+    return line(span(PROMPTS[kind], 'key'), text, span('▏', 'bold'), span(hint, 'dim'));
+  }
+  if (progress)
+    return line(span(`${progress.what} ${Math.floor(100 * progress.share)} %  `, 'changed'), span('Esc stops', 'dim'));
+  const at = ui.at.seq < 0 ? 'start' : `${formatPosition(ui.at)} @${world.event(ui.at.seq).ticks}`;
+  if (ui.message)
+    return line(span(`${at}  `, 'bold'), span(ui.message.text, ui.message.tone === 'warning' ? 'warning' : 'plain'));
+  return line(span(`${at}  `, 'bold'), span(ui.shell, 'dim'), span(ui.shell ? '' : '? keys   q quit', 'dim'));
+}

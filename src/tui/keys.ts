@@ -1,0 +1,141 @@
+/**
+ * The keys: a table, from which the help, the README and what happens all come. A key means the first line that has it and
+ * holds in the focused pane.
+ */
+
+import type { Action } from './actions/action.js';
+import { choose } from './actions/choose.js';
+import { focusNext, focusOn, help, mark, nextTopic, quit, scale, scroll, showTopic, zoom } from './actions/look.js';
+import {
+  back,
+  forward,
+  inwards,
+  outwards,
+  searchOn,
+  step,
+  toBatch,
+  toCall,
+  toNote,
+  toTrap,
+  toWrite,
+} from './actions/move.js';
+import { ask, bookmark } from './actions/prompt.js';
+import { PANES, type PaneId } from './state.js';
+
+export interface Binding {
+  /** Names of keys, as keyName gives them. */
+  readonly keys: readonly string[];
+  readonly does: string;
+  readonly action: Action;
+  /** Only where one of these panes has the keys. */
+  readonly panes?: readonly PaneId[];
+}
+
+const PAGE = 20;
+const LISTS: readonly PaneId[] = ['registers', 'space', 'detail'];
+
+export const BINDINGS: readonly Binding[] = [
+  { keys: ['j', 'down'], does: 'next line', action: scroll(1), panes: LISTS },
+  { keys: ['k', 'up'], does: 'previous line', action: scroll(-1), panes: LISTS },
+  { keys: ['pagedown', 'C-f'], does: 'a page on', action: scroll(PAGE), panes: LISTS },
+  { keys: ['pageup', 'C-b'], does: 'a page back', action: scroll(-PAGE), panes: LISTS },
+  { keys: ['enter'], does: 'select what the cursor is on', action: choose, panes: LISTS },
+
+  { keys: ['l', 'j', 'right', 'down'], does: 'one event on', action: step(1) },
+  { keys: ['h', 'k', 'left', 'up'], does: 'one event back', action: step(-1) },
+  { keys: ['pagedown', 'C-f'], does: 'a page of events on', action: step(PAGE) },
+  { keys: ['pageup', 'C-b'], does: 'a page of events back', action: step(-PAGE) },
+  { keys: ['<', 'home'], does: 'the beginning', action: step(Number.MIN_SAFE_INTEGER) },
+  { keys: ['>', 'end', 'G'], does: 'the end', action: step(Number.MAX_SAFE_INTEGER) },
+  { keys: ['L'], does: 'the next batch', action: toBatch(1) },
+  { keys: ['H'], does: 'the batch before', action: toBatch(-1) },
+  { keys: ['c'], does: 'the next call', action: toCall(1) },
+  { keys: ['C'], does: 'the call before', action: toCall(-1) },
+  { keys: ['t'], does: 'the next trap', action: toTrap(1) },
+  { keys: ['T'], does: 'the trap before', action: toTrap(-1) },
+  { keys: ['u'], does: 'out, to what this happened inside', action: outwards },
+  { keys: ['i', 'enter'], does: 'in, to what happened inside this', action: inwards },
+  { keys: [']'], does: 'the next write of the selected thing', action: toWrite(1) },
+  { keys: ['['], does: 'the write of it before', action: toWrite(-1) },
+  { keys: ['b'], does: 'blame: who wrote the selected thing; again: who before that', action: toWrite(-1) },
+  { keys: ['n'], does: 'the next note of the story', action: toNote(1) },
+  { keys: ['N'], does: 'the note before', action: toNote(-1) },
+  { keys: ['escape', 'C-o'], does: 'back to where you were', action: back },
+  { keys: ['tab'], does: 'forward again', action: forward },
+
+  { keys: ['e'], does: 'show the event', action: showTopic('event') },
+  { keys: ['p'], does: 'show the page walk', action: showTopic('walk') },
+  { keys: ['f'], does: "show the frame's ledger", action: showTopic('frame') },
+  { keys: ['r'], does: 'show who maps the frame', action: showTopic('mappers') },
+  { keys: ['x'], does: 'show the batch, queued against applied', action: showTopic('batch') },
+  { keys: ['a'], does: 'show the instructions', action: showTopic('code') },
+  { keys: ['s'], does: 'show the call stack', action: showTopic('stack') },
+  { keys: ['v'], does: 'show the console up to now', action: showTopic('console') },
+  { keys: ['.'], does: 'the next of these', action: nextTopic(1) },
+  { keys: [','], does: 'the one before', action: nextTopic(-1) },
+  { keys: ['d'], does: 'mark here, and compare with it; here again: no longer', action: mark },
+
+  { keys: ['g'], does: 'go to a position: #48211, @ticks, 37%, end, a bookmark', action: ask('goto') },
+  { keys: ['/'], does: 'search in events', action: ask('search') },
+  { keys: ['*'], does: 'the next that was searched', action: searchOn(1) },
+  { keys: ['#'], does: 'the one before', action: searchOn(-1) },
+  { keys: ['&'], does: 'show only events with these words (! before a word: without it)', action: ask('filter') },
+  { keys: ['m'], does: 'bookmark this event', action: bookmark },
+  { keys: [':'], does: 'a command', action: ask('command') },
+
+  { keys: ['o'], does: 'the next pane', action: focusNext(1) },
+  { keys: ['O'], does: 'the pane before', action: focusNext(-1) },
+  ...PANES.map((pane, n) => ({ keys: [String(n + 1)], does: `the ${pane} pane`, action: focusOn(pane) })),
+  { keys: ['z'], does: 'enlarge the pane; again: all panes', action: zoom },
+  { keys: ['+', '='], does: 'the strip shows less, larger', action: scale(0.5) },
+  { keys: ['-'], does: 'the strip shows more', action: scale(2) },
+  { keys: ['?'], does: 'these keys', action: help },
+  { keys: ['q', 'C-c'], does: 'quit', action: quit },
+];
+
+/** The binding of a key in a pane. */
+export const bindingOf = (key: string, pane: PaneId): Binding | undefined =>
+  BINDINGS.find(b => b.keys.includes(key) && (b.panes?.includes(pane) ?? true));
+/** What holds in a pane, without those that another line of the pane hides. */
+export const bindingsOf = (pane: PaneId): readonly Binding[] =>
+  BINDINGS.filter(b => b.keys.some(key => bindingOf(key, pane) === b));
+
+/** What Ink says of a key press. */
+export interface Pressed {
+  readonly upArrow: boolean;
+  readonly downArrow: boolean;
+  readonly leftArrow: boolean;
+  readonly rightArrow: boolean;
+  readonly pageDown: boolean;
+  readonly pageUp: boolean;
+  readonly home?: boolean;
+  readonly end?: boolean;
+  readonly return: boolean;
+  readonly escape: boolean;
+  readonly ctrl: boolean;
+  readonly tab: boolean;
+  readonly backspace: boolean;
+  readonly delete: boolean;
+}
+const NAMED: readonly (readonly [keyof Pressed, string])[] = [
+  ['upArrow', 'up'],
+  ['downArrow', 'down'],
+  ['leftArrow', 'left'],
+  ['rightArrow', 'right'],
+  ['pageDown', 'pagedown'],
+  ['pageUp', 'pageup'],
+  ['home', 'home'],
+  ['end', 'end'],
+  ['return', 'enter'],
+  ['escape', 'escape'],
+  ['tab', 'tab'],
+  ['backspace', 'backspace'],
+  ['delete', 'backspace'],
+];
+/** The keys of one press, by name: keys struck quickly arrive as one text. */
+export function keyNames(input: string, pressed: Pressed): string[] {
+  const named = NAMED.find(([flag]) => pressed[flag]);
+  if (named) return [named[1]];
+  if (pressed.ctrl) return [`C-${input}`];
+  return [...input].map(c => (c === '\r' || c === '\n' ? 'enter' : c === '\t' ? 'tab' : c));
+}

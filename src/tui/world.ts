@@ -1,0 +1,57 @@
+/** What the debugger looks at: the recording, and what is kept to answer quickly. Nothing here is part of the screen's state. */
+import { eventAt } from '../events/block.js';
+import type { Event } from '../events/kinds.js';
+import type { Source } from '../recording/source.js';
+import { createTimeline, type Timeline } from '../state/timeline.js';
+import { locate } from '../views/at.js';
+import type { Notes } from './notes.js';
+import { type Line, textOf } from './screen/text.js';
+import type { PaneId } from './state.js';
+
+const EVENTS_KEPT = 4096;
+const PAGES_KEPT = 256;
+
+export class World {
+  readonly source: Source;
+  readonly timeline: Timeline;
+  readonly notes: Notes;
+  private readonly events = new Map<number, Event>();
+
+  /** Pages of checkpoints by the hash of their contents. */
+  readonly pages = new Map<string, Uint8Array>();
+
+  constructor(source: Source, notes: Notes) {
+    this.source = source;
+    this.timeline = createTimeline(source);
+    this.notes = notes;
+  }
+  get last(): number {
+    return this.source.count - 1;
+  }
+  /** Event `seq`, which must be in the recording. */
+  event(seq: number): Event {
+    let found = this.events.get(seq);
+    if (!found) {
+      const { block, i } = locate(this.source, seq);
+      found = eventAt(block, i);
+      if (this.events.size >= EVENTS_KEPT) this.events.clear();
+      this.events.set(seq, found);
+    }
+    return found;
+  }
+  keepPage(hash: string, bytes: Uint8Array): Uint8Array {
+    if (this.pages.size >= PAGES_KEPT) this.pages.clear();
+    const copy = Uint8Array.from(bytes);
+    this.pages.set(hash, copy);
+    return copy;
+  }
+
+  /** The text of a line of a pane, as it was last shown. */
+  lineUnder(pane: PaneId, n: number): string {
+    const lines = this.shown.get(pane) ?? [];
+    const found = lines[Math.min(n, lines.length - 1)];
+    return found ? textOf(found) : '';
+  }
+  /** What each pane shows: kept by whoever draws. */
+  readonly shown = new Map<PaneId, readonly Line[]>();
+}
