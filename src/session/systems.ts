@@ -2,8 +2,9 @@
 import { Trouble } from '../base/trouble.js';
 import type { SystemModel } from '../machine/system.js';
 import { BARE } from '../systems/bare/model/index.js';
+import { XEN } from '../systems/xen/model/index.js';
 
-export const SYSTEMS: readonly SystemModel[] = [BARE];
+export const SYSTEMS: readonly SystemModel[] = [BARE, XEN];
 
 /** @throws Trouble naming the systems there are */
 export function systemOf(id: string): SystemModel {

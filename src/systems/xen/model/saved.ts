@@ -1,0 +1,90 @@
+/**
+ * What the host keeps with a checkpoint, as JSON: it is small, and a text can be read when something is wrong. A bigint is
+ * the text "0x...n". What comes back out of a file may be anything, so it is looked at before it is used.
+ */
+import { Trouble } from '../../../base/trouble.js';
+import { X86_64 } from '../../../isa/x86_64.js';
+import type { Generation } from './domain.js';
+import type { QueueRecords } from './image.js';
+import type { SavedMm } from './mm/index.js';
+import type { Callback, TrapGate, Vcpu } from './vcpu.js';
+import type { CodeRanges } from './xen.js';
+
+export interface SavedXen {
+  readonly generation: Generation;
+  readonly vcpu: Vcpu;
+  readonly mm: SavedMm;
+  readonly kernelRoot: number;
+  readonly userRoot: number;
+  readonly kernelMode: boolean;
+  /** Roots as last told. */
+  readonly told: { readonly kernel: number; readonly user: number };
+  /** Registers as last told, by number: low word, high word. */
+  readonly registers: readonly number[];
+  readonly code: CodeRanges;
+  readonly queue: QueueRecords | undefined;
+  readonly line: string;
+  readonly causes: readonly number[];
+}
+
+export const encode = (saved: SavedXen): Uint8Array =>
+  Buffer.from(
+    JSON.stringify(saved, (_, value: unknown) =>
+      typeof value === 'bigint' ? `0x${value.toString(16)}n` : value instanceof Map ? [...value] : value,
+    ),
+    'latin1',
+  );
+
+const isBigint = (v: unknown): v is bigint => typeof v === 'bigint' && v >= 0n && v < 1n << 64n;
+const isWhole = (v: unknown, end: number): v is number =>
+  Number.isSafeInteger(v) && (v as number) >= 0 && (v as number) < end;
+const isObject = (v: unknown): v is Record<string, unknown> => typeof v === 'object' && v !== null && !Array.isArray(v);
+const isCallback = (v: unknown): v is Callback => isObject(v) && isBigint(v.address) && typeof v.masks === 'boolean';
+const isGate = (v: unknown): v is [number, TrapGate] =>
+  Array.isArray(v) &&
+  isWhole(v[0], 256) &&
+  isObject(v[1]) &&
+  isBigint(v[1].address) &&
+  isWhole(v[1].cs, 65_536) &&
+  isWhole(v[1].flags, 256);
+const isRange = (v: unknown): boolean => Array.isArray(v) && v.length === 2 && v.every(isBigint);
+
+/**
+ * @param frames how many frames the machine has
+ * @throws Trouble when the bytes are not what `encode` makes for such a machine; what is the MMU's own is its to check
+ */
+export function decode(bytes: Uint8Array, frames: number): SavedXen {
+  const bad = (what: string): never => {
+    throw new Trouble(`checkpoint: the host's state is damaged: ${what}`);
+  };
+  let saved: unknown;
+  try {
+    saved = JSON.parse(Buffer.from(bytes).toString('latin1'), (_, value: unknown) =>
+      typeof value === 'string' && /^0x[0-9a-f]{1,16}n$/.test(value) ? BigInt(value.slice(0, -1)) : value,
+    );
+  } catch {
+    return bad('no JSON');
+  }
+  if (!isObject(saved)) return bad('no JSON');
+  const s = saved as Partial<Record<keyof SavedXen, unknown>>;
+  if (s.generation !== '4.1' && s.generation !== '4.17') bad('the generation');
+  if (!isWhole(s.kernelRoot, frames) || !isWhole(s.userRoot, frames)) bad('a root');
+  if (typeof s.kernelMode !== 'boolean') bad('the mode');
+  if (!isObject(s.told) || !isWhole(s.told.kernel, 2 ** 32) || !isWhole(s.told.user, 2 ** 32)) bad('the roots');
+  if (!Array.isArray(s.registers) || s.registers.length !== 2 * X86_64.registers.length) return bad('registers');
+  if (!s.registers.every(word => isWhole(word, 2 ** 32))) bad('a register');
+  if (!Array.isArray(s.code) || !s.code.every(isRange)) bad('code ranges');
+  if (s.queue !== undefined && !(isObject(s.queue) && isBigint(s.queue.entries) && isBigint(s.queue.records)))
+    bad('queue records');
+  if (typeof s.line !== 'string' || s.line.length > 4096) bad('the console');
+  if (!Array.isArray(s.causes) || !s.causes.every(seq => isWhole(seq, 2 ** 53))) bad('causes');
+  if (!isObject(s.mm)) bad('memory management');
+  return { ...(saved as unknown as SavedXen), vcpu: vcpuIn(s.vcpu) ?? bad('the vcpu') };
+}
+function vcpuIn(v: unknown): Vcpu | undefined {
+  if (!isObject(v) || !Array.isArray(v.traps) || !v.traps.every(isGate)) return undefined;
+  const callbacks = ['event', 'failsafe', 'syscall', 'syscall32', 'sysenter'].every(name => isCallback(v[name]));
+  const words = ['kernelSs', 'kernelSp', 'cr4', 'assists', 'iopl'].every(name => isBigint(v[name]));
+  const ldt = isObject(v.ldt) && isBigint(v.ldt.at) && isWhole(v.ldt.entries, 8193);
+  return callbacks && words && ldt ? { ...(v as unknown as Vcpu), traps: new Map(v.traps) } : undefined;
+}

@@ -1,0 +1,72 @@
+/** The console, and the ways a guest stops: console_io (drivers/char/console.c), sched_op (common/sched/core.c). */
+import { ERRNO } from '../names.js';
+import { type Answer, failed, type Handler } from './domain.js';
+import type { Xen } from './xen.js';
+
+const CONSOLE = { write: 0, read: 1 } as const;
+/** Bytes in one piece of a call. */
+const PIECE_BYTES = 4096;
+const u32 = (value: bigint): number => Number(value & 0xffff_ffffn);
+
+/** do_console_io(cmd, count, buffer). Nobody types, so there is nothing to read. */
+export const consoleIo: Handler<Xen> = (xen, [command, count, buffer]): Answer => {
+  const [what, length] = [u32(command!), u32(count!)];
+  if (what === CONSOLE.read) return 0n;
+  if (what !== CONSOLE.write) return failed(ERRNO.ENOSYS);
+  if (length > 0x7fff_ffff) return failed(ERRNO.E2BIG); // the count is signed for Xen
+  const bytes = Math.min(length, PIECE_BYTES);
+  const text = xen.copyFrom(buffer!, bytes);
+  if (!text) return failed(ERRNO.EFAULT);
+  for (const line of xen.console.write(text)) xen.printed(line);
+  if (bytes === length) return 0n;
+  return { again: [command!, BigInt(length - bytes), BigInt.asUintN(64, buffer! + BigInt(bytes))] };
+};
+
+const SCHED = { yield: 0, block: 1, shutdown: 2, poll: 3, shutdownCode: 5, watchdog: 6 } as const;
+/** SHUTDOWN_*. */
+const REASONS: readonly { readonly how: 'halted' | 'panic'; readonly reason: string }[] = [
+  { how: 'halted', reason: 'the guest powered off' },
+  { how: 'halted', reason: 'the guest wants to be rebooted' },
+  { how: 'halted', reason: 'the guest suspended itself' },
+  { how: 'panic', reason: 'the guest says that it crashed' },
+  { how: 'panic', reason: 'the guest’s watchdog expired' },
+];
+
+function shutDown(xen: Xen, reason: number): bigint {
+  xen.over = REASONS[reason] ?? { how: 'halted', reason: `the guest shut down with reason ${reason}` };
+  return 0n;
+}
+/** vcpu_block_enable_events: upcalls are unmasked; with one waiting there is no blocking. */
+function block(xen: Xen): bigint {
+  xen.upcallMask = false;
+  if (!xen.upcallPending)
+    xen.over = { how: 'halted', reason: 'the guest waits for an event, and there is nothing that could raise one' };
+  return 0n;
+}
+export const schedOp: Handler<Xen> = (xen, [command, arg]) => {
+  switch (u32(command!)) {
+    case SCHED.yield:
+      return 0n;
+    case SCHED.block:
+      return block(xen);
+    case SCHED.shutdown:
+    case SCHED.shutdownCode: {
+      const reason = xen.copyFrom(arg!, 4);
+      if (!reason) return failed(ERRNO.EFAULT);
+      return u32(command!) === SCHED.shutdown ? shutDown(xen, reason[0]!) : 0n;
+    }
+  }
+  return failed(ERRNO.ENOSYS);
+};
+/** do_sched_op_compat: the argument is the reason itself. */
+export const schedOpCompat: Handler<Xen> = (xen, [command, arg]) => {
+  switch (u32(command!)) {
+    case SCHED.yield:
+      return 0n;
+    case SCHED.block:
+      return block(xen);
+    case SCHED.shutdown:
+      return shutDown(xen, Number(arg! & 0xffn));
+  }
+  return failed(ERRNO.ENOSYS);
+};
