@@ -58,6 +58,11 @@ export const VERBS: readonly Entry[] = [
     load: () => import('./expand.js'),
   },
   {
+    name: 'explain',
+    summary: 'what an error line of the hypervisor means; a whole log on a pipe',
+    load: () => import('./explain.js'),
+  },
+  {
     name: 'verify',
     summary: 'check every byte of a recording against its checksums',
     load: () => import('./verify.js'),

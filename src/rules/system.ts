@@ -1,0 +1,30 @@
+/**
+ * What a system's rules give: invariants over state, why something was refused, and what its messages mean. All of it
+ * reads recordings, or nothing at all; it never executes.
+ */
+
+/** A word of a message, taken apart. */
+export interface Word {
+  /** As the message calls it: saw, exp, taf, flags. */
+  readonly name: string;
+  readonly value: bigint;
+  readonly means: string;
+}
+/** What one line of a log says. */
+export interface Explanation {
+  /** Names the kind of message; the same for the same message of all versions. */
+  readonly id: string;
+  /** The message without what log daemons and versions put before it. */
+  readonly message: string;
+  readonly means: string;
+  readonly words: readonly Word[];
+  /** What is to be said about these words together, or about how they were read. */
+  readonly notes: readonly string[];
+  readonly causes: readonly string[];
+  /** A built-in guest that shows it happening, system/guest. */
+  readonly guest: string | undefined;
+}
+export interface ExplainOptions {
+  /** The layout of words, where it is known; else it is recognised. */
+  readonly generation?: string | undefined;
+}
