@@ -24,6 +24,7 @@ static entry_t table_entry(const entry_t *table) { return pfn_pte(PFN_DOWN(__pa(
 static entry_t *m2v(entry_t entry) { return __ka(PFN_PHYS(pte_pfn(entry))); }
 
 void xen_setup_kernel_pagetable(void) {
+  BUG_ON(HYPERVISOR_vm_assist(VMASST_CMD_enable, VMASST_TYPE_writable_pagetables));
   entry_t *pgd = (entry_t *)xen_start_info->pt_base;
   entry_t *l3 = m2v(pgd[pgd_index(__START_KERNEL_map)]);
   entry_t *l2 = m2v(l3[pud_index(__START_KERNEL_map)]);

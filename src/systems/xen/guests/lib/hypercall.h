@@ -27,6 +27,7 @@ static inline long HYPERVISOR_multicall(struct multicall_entry *entries, u64 cou
 static inline long HYPERVISOR_console_io(u64 command, u64 count, const char *text) {
   return hypercall(command, count, (u64)text, 0, 0, HC_console_io);
 }
+static inline long HYPERVISOR_vm_assist(u64 command, u64 type) { return hypercall(command, type, 0, 0, 0, HC_vm_assist); }
 static inline long HYPERVISOR_stack_switch(u64 ss, u64 rsp) { return hypercall(ss, rsp, 0, 0, 0, HC_stack_switch); }
 static inline long HYPERVISOR_callback_op(u64 command, const void *argument) {
   return hypercall(command, (u64)argument, 0, 0, 0, HC_callback_op);

@@ -17,8 +17,8 @@ void early_trap_init(void) {
       {14, 4, FLAT_KERNEL_CS, (u64)trap_page_fault},
       {0, 0, 0, 0},
   };
-  BUG_ON(HYPERVISOR_set_trap_table(early_traps));
   shared_info = set_fixmap(FIX_SHARED_INFO, xen_start_info->shared_info | PAGE_KERNEL);
+  BUG_ON(HYPERVISOR_set_trap_table(early_traps));
 }
 
 void trap_init(void) {

@@ -13,6 +13,7 @@ typedef unsigned char u8;
 #define HC_multicall 13
 #define HC_update_va_mapping 14
 #define HC_console_io 18
+#define HC_vm_assist 21
 #define HC_iret 23
 #define HC_mmuext_op 26
 #define HC_sched_op 29
@@ -73,6 +74,10 @@ struct mmuext_op {
 #define UVMF_NONE 0ul
 #define UVMF_TLB_FLUSH 1ul
 #define UVMF_INVLPG 2ul
+
+/* Without this a store into a read-only page table is the guest's fault to handle, like any other. */
+#define VMASST_CMD_enable 0
+#define VMASST_TYPE_writable_pagetables 2
 
 struct multicall_entry {
   u64 op, result;
