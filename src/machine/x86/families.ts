@@ -19,6 +19,8 @@ import { MOVE } from './semantics-move.js';
 import { MULDIV } from './semantics-muldiv.js';
 import { SHIFT } from './semantics-shift.js';
 import { SSE_HANDLERS } from './semantics-sse.js';
+import { SSE_CONVERT } from './semantics-sse-convert.js';
+import { SSE_FLOAT } from './semantics-sse-float.js';
 import { SSE_INTEGER } from './semantics-sse-integer.js';
 import { SSE_MOVE } from './semantics-sse-move.js';
 import { SSE_SHUFFLE } from './semantics-sse-shuffle.js';
@@ -38,6 +40,8 @@ const FAMILIES: readonly Family[] = [
   SSE_MOVE,
   SSE_INTEGER,
   SSE_SHUFFLE,
+  SSE_FLOAT,
+  SSE_CONVERT,
   SYSTEM,
 ];
 

@@ -1,0 +1,332 @@
+/**
+ * SSE and SSE2 arithmetic and comparisons on floats: the common case. What is not common goes to the SystemOp of the same
+ * name (sse-system.ts), which does all of the instruction again, exactly.
+ *
+ * mxcsr notes exceptions, and a note stays until the program takes it away. A program that computes has soon noted an
+ * inexact result and hardly ever anything else. So an operation is common when
+ *
+ *   mxcsr     PE is noted and masked, so that an inexact result changes nothing; rounding is to nearest, as WebAssembly's;
+ *             UE is masked and FZ is off, so that an exact tiny sum is nothing special
+ *   operands  are zero or normal (a denormal one is noted), or infinite
+ *   result    is finite: infinity may be an overflow or a division by zero, NaN an invalid operation. A product or quotient
+ *             is above the least normal number too, or its operand was zero: below, it may be an underflow
+ *
+ * Where no result can be inexact (comparisons, minimum, maximum), mxcsr does not matter, only that no operand is a NaN or
+ * denormal. All tests are of integers and end in one sign bit: a bit pattern without its sign orders floats like integers.
+ *
+ *     0        LEAST            INFINITE
+ *     | denorm |     normal     | infinity, then NaNs           magnitude(x): the bits of x without its sign
+ *
+ *     magnitude - LEAST < 0  and not  magnitude - 1 < 0         x is denormal
+ *     INFINITE - 1 - magnitude < 0                              x is infinite or a NaN
+ */
+import { REG } from '../../isa/x86_64.js';
+import { field, L, next, TO } from '../engine/kit.js';
+import { registerAt } from '../engine/layout.js';
+import { f32, f32x4, f64, f64x2, i32x4, i64x2, v128 } from '../engine/simd.js';
+import { brIf, type Code, get, i32, i64, type Local, select, set } from '../engine/wasm.js';
+import { CF, setFlagWord, ZF } from './flags.js';
+import type { Family, Operands, Semantics } from './semantics.js';
+import { low, readVector, setLow, setVector, vector, vectorForms } from './semantics-sse.js';
+
+const INEXACT_NOTED = 0x20;
+const INEXACT_MASKED = 0x1000;
+const UNDERFLOW_MASKED = 0x800;
+const ROUNDING = 0x6000;
+const FLUSH_TO_ZERO = 0x8000;
+const mxcsr = i32.load(i32.const(0), registerAt(REG.mxcsr!));
+const mxcsrHas = (mask: number, bits: number): Code => i32.eq(i32.and(mxcsr, i32.const(mask)), i32.const(bits));
+/** An inexact result changes nothing in mxcsr and raises nothing. */
+export const inexactIsNoted = mxcsrHas(INEXACT_NOTED | INEXACT_MASKED, INEXACT_NOTED | INEXACT_MASKED);
+/** The same, and results are rounded to nearest and never flushed. */
+export const isCommonMode = mxcsrHas(
+  INEXACT_NOTED | INEXACT_MASKED | UNDERFLOW_MASKED | ROUNDING | FLUSH_TO_ZERO,
+  INEXACT_NOTED | INEXACT_MASKED | UNDERFLOW_MASKED,
+);
+
+type One = (a: Code) => Code;
+type Two = (a: Code, b: Code) => Code;
+/**
+ * One of ps, pd, ss, sd: how its values are held (scalars as i64, zero-extended; packed ones as v128), read and written,
+ * and integer and float operations on them, lane by lane.
+ */
+export interface Lanes {
+  readonly name: 'ps' | 'pd' | 'ss' | 'sd';
+  readonly bytes: 4 | 8;
+  readonly a: Local;
+  readonly b: Local;
+  readonly r: Local;
+  readonly registers: string;
+  readonly memory: string;
+  read(x: Operands, n: number): Code;
+  write(x: Operands, value: Code): Code;
+  constant(bits: bigint): Code;
+  readonly and: Two;
+  readonly or: Two;
+  readonly andNot: Two;
+  readonly sub: Two;
+  /** Whether the sign bit of any lane is set, as an i32 that is not 0. */
+  readonly anyNegative: One;
+  /** All ones in the lanes where a predicate, an i32, holds; zeros otherwise. */
+  readonly everywhere: One;
+  readonly add: Two;
+  readonly subtract: Two;
+  readonly multiply: Two;
+  readonly divide: Two;
+  readonly root: One;
+  readonly min: Two;
+  readonly max: Two;
+  /** All ones where it holds. */
+  readonly equal: Two;
+  readonly less: Two;
+}
+
+const INFINITE = { 4: 0x7f80_0000n, 8: 0x7ff0_0000_0000_0000n } as const;
+const LEAST = { 4: 0x0080_0000n, 8: 0x0010_0000_0000_0000n } as const;
+
+function scalar(name: 'ss' | 'sd', bytes: 4 | 8, f: typeof f32 | typeof f64): Lanes {
+  const toFloat: One = bits => f.ofBits(bytes === 4 ? i32.wrap(bits) : bits);
+  const toBits: One = value => (bytes === 4 ? i64.extendU(f.bits(value)) : f.bits(value));
+  const one =
+    (op: One): One =>
+    a =>
+      toBits(op(toFloat(a)));
+  const two =
+    (op: Two): Two =>
+    (a, b) =>
+      toBits(op(toFloat(a), toFloat(b)));
+  const mask: One = condition => i64.sub(i64.const(0), i64.extendU(condition));
+  return {
+    name,
+    bytes,
+    a: L.a,
+    b: L.b,
+    r: L.r,
+    registers: `v${bytes}v${bytes}`,
+    memory: `v${bytes}M${bytes}`,
+    read: (x, n) => low(x, n, bytes),
+    write: (x, value) => setLow(x, 0, bytes, value),
+    constant: bits => i64.const(bits),
+    and: i64.and,
+    or: i64.or,
+    andNot: (a, b) => i64.and(a, i64.xor(b, i64.const(-1))),
+    sub: i64.sub,
+    anyNegative: a => i64.ltS(a, i64.const(0)),
+    everywhere: mask,
+    add: two(f.add),
+    subtract: two(f.sub),
+    multiply: two(f.mul),
+    divide: two(f.div),
+    root: one(f.sqrt),
+    min: (a, b) => select(a, b, f.lt(toFloat(a), toFloat(b))),
+    max: (a, b) => select(a, b, f.gt(toFloat(a), toFloat(b))),
+    equal: (a, b) => mask(f.eq(toFloat(a), toFloat(b))),
+    less: (a, b) => mask(f.lt(toFloat(a), toFloat(b))),
+  };
+}
+function packed(
+  name: 'ps' | 'pd',
+  bytes: 4 | 8,
+  f: typeof f32x4 | typeof f64x2,
+  i: typeof i32x4 | typeof i64x2,
+): Lanes {
+  return {
+    name,
+    bytes,
+    a: L.x,
+    b: L.y,
+    r: L.z,
+    registers: 'v16v16',
+    memory: 'v16M16',
+    read: (x, n) => (x.isMemory(n) ? readVector(x, n, true) : vector(x, n)),
+    write: (x, value) => setVector(x, 0, value),
+    constant: bits => {
+      const half = bytes === 4 ? (bits << 32n) | bits : bits;
+      return v128.const(half, half);
+    },
+    and: v128.and,
+    or: v128.or,
+    andNot: v128.andnot,
+    sub: i.sub,
+    anyNegative: i.bitmask,
+    everywhere: condition => i32x4.splat(i32.sub(i32.const(0), condition)),
+    add: f.add,
+    subtract: f.sub,
+    multiply: f.mul,
+    divide: f.div,
+    root: f.sqrt,
+    // WebAssembly's are b < a ? b : a, so the operands change places.
+    min: (a, b) => f.pmin(b, a),
+    max: (a, b) => f.pmax(b, a),
+    equal: f.eq,
+    less: f.lt,
+  };
+}
+const PS = packed('ps', 4, f32x4, i32x4);
+const PD = packed('pd', 8, f64x2, i64x2);
+export const SS = scalar('ss', 4, f32);
+export const SD = scalar('sd', 8, f64);
+const ALL: readonly Lanes[] = [PS, PD, SS, SD];
+
+/** The tests of one format; each leaves the sign bit of a lane set where it holds. */
+export function testsOf(l: Lanes) {
+  const least = l.constant(LEAST[l.bytes]);
+  const magnitude: One = v => l.and(v, l.constant((1n << BigInt(8 * l.bytes - 1)) - 1n));
+  const minusOne: One = v => l.sub(magnitude(v), l.constant(1n));
+  return {
+    isDenormal: ((v: Code) => l.andNot(l.sub(magnitude(v), least), minusOne(v))) as One,
+    isInfiniteOrNaN: ((v: Code) => l.sub(l.constant(INFINITE[l.bytes] - 1n), magnitude(v))) as One,
+    isNaN: ((v: Code) => l.sub(l.constant(INFINITE[l.bytes]), magnitude(v))) as One,
+    isZero: minusOne,
+    /** Zero, denormal, or the least normal number, to which a tiny result may have been rounded. */
+    isSmall: ((v: Code) => l.sub(magnitude(v), l.constant(LEAST[l.bytes] + 1n))) as One,
+    any: ((...tests: Code[]) => tests.reduce((all, test) => l.or(all, test))) as (...tests: Code[]) => Code,
+  };
+}
+
+const uncommon = (condition: Code): Code => brIf(TO.out, condition);
+
+/** dst := dst op src. A sum is never an inexact tiny number, so only products and quotients are tested for that. */
+function arithmetic(op: string, l: Lanes, compute: Two, canUnderflow: boolean): Semantics {
+  const t = testsOf(l);
+  const [a, b, r] = [get(l.a), get(l.b), get(l.r)];
+  const tiny = canUnderflow ? [l.andNot(t.isSmall(r), l.or(t.isZero(a), t.isZero(b)))] : [];
+  return {
+    op: op + l.name,
+    forms: vectorForms(`${l.registers} ${l.memory}`),
+    flags: 'none',
+    traps: true,
+    system: true,
+    emit: x => [
+      set(l.b, l.read(x, 1)),
+      set(l.a, l.read(x, 0)),
+      set(l.r, compute(a, b)),
+      uncommon(i32.eqz(isCommonMode)),
+      uncommon(l.anyNegative(t.any(t.isDenormal(a), t.isDenormal(b), t.isInfiniteOrNaN(r), ...tiny))),
+      l.write(x, r),
+      next,
+    ],
+  };
+}
+/** dst := root of src. Never tiny, never infinite; of what is below zero it is invalid, and of -0 not worth a test. */
+function root(l: Lanes): Semantics {
+  const t = testsOf(l);
+  const b = get(l.b);
+  const sign: Code = l.bytes === 4 && l.name === 'ss' ? i64.shl(b, i64.const(32)) : b;
+  return {
+    op: `sqrt${l.name}`,
+    forms: vectorForms(l.registers),
+    flags: 'none',
+    traps: true,
+    system: true,
+    emit: x => [
+      set(l.b, l.read(x, 1)),
+      uncommon(i32.eqz(isCommonMode)),
+      uncommon(l.anyNegative(t.any(sign, t.isDenormal(b), t.isInfiniteOrNaN(b)))),
+      l.write(x, l.root(b)),
+      next,
+    ],
+  };
+}
+const unordered = (l: Lanes): Code => {
+  const t = testsOf(l);
+  return l.anyNegative(t.any(...[get(l.a), get(l.b)].flatMap(v => [t.isDenormal(v), t.isNaN(v)])));
+};
+const readOrdered = (l: Lanes, x: Operands): Code => [
+  set(l.b, l.read(x, 1)),
+  set(l.a, l.read(x, 0)),
+  uncommon(unordered(l)),
+];
+const extreme = (op: 'min' | 'max', l: Lanes): Semantics => ({
+  op: op + l.name,
+  forms: vectorForms(l.registers),
+  flags: 'none',
+  traps: true,
+  system: true,
+  emit: x => [readOrdered(l, x), l.write(x, l[op](get(l.a), get(l.b))), next],
+});
+
+/**
+ * Predicates 0-3 are equal, less, less or equal, unordered, which is nowhere true here; 4-7 are their negations. So the
+ * answer is (equal and p even, not 3) or (less and p is 1 or 2), negated by bit 2.
+ */
+function compare(l: Lanes): Semantics {
+  const kind = i32.and(field.immAbove, i32.const(3));
+  const oneOf = (first: number, second: number): Code =>
+    i32.or(i32.eq(kind, i32.const(first)), i32.eq(kind, i32.const(second)));
+  const negated = l.everywhere(i32.and(i32.shrU(field.immAbove, i32.const(2)), i32.const(1)));
+  const [a, b, r] = [get(l.a), get(l.b), get(l.r)];
+  const xor: Two = (p, q) => l.or(l.andNot(p, q), l.andNot(q, p));
+  return {
+    op: `cmp${l.name}`,
+    forms: vectorForms(`${l.registers}i`),
+    flags: 'none',
+    traps: true,
+    system: true,
+    emit: x => [
+      readOrdered(l, x),
+      set(l.r, l.or(l.and(l.equal(a, b), l.everywhere(oneOf(0, 2))), l.and(l.less(a, b), l.everywhere(oneOf(1, 2))))),
+      l.write(x, xor(r, negated)),
+      next,
+    ],
+  };
+}
+/** comisd: CF less, ZF equal; the other flags are cleared (SDM 2A, COMISD). */
+const comparison = (op: string, l: Lanes): Semantics => ({
+  op: op + l.name,
+  forms: vectorForms(`${l.registers} ${l.memory}`),
+  flags: 'sets',
+  traps: true,
+  system: true,
+  emit: x => [
+    readOrdered(l, x),
+    setFlagWord(
+      i64.or(i64.and(l.less(get(l.a), get(l.b)), i64.const(CF)), i64.and(l.equal(get(l.a), get(l.b)), i64.const(ZF))),
+    ),
+    next,
+  ],
+});
+
+/**
+ * rcpss and rsqrtss, as sse-float.ts approximates them: in double, then single, then twelve bits after the first. Only the
+ * scalars, of normal numbers with normal answers, positive ones of a root.
+ */
+function approximation(op: 'rcp' | 'rsqrt'): Semantics {
+  const t = testsOf(SS);
+  const [b, r] = [get(L.b), get(L.r)];
+  const wide = f64.promote(f32.ofBits(i32.wrap(b)));
+  const answer = f64.div(f64.const(1), op === 'rcp' ? wide : f64.sqrt(wide));
+  const sign = op === 'rcp' ? [] : [i64.shl(b, i64.const(32))];
+  return {
+    op: `${op}ss`,
+    forms: vectorForms(SS.registers),
+    flags: 'none',
+    traps: true,
+    system: true,
+    emit: x => [
+      set(L.b, SS.read(x, 1)),
+      set(L.r, i64.extendU(f32.bits(f32.demote(answer)))),
+      uncommon(SS.anyNegative(t.any(t.isSmall(b), t.isInfiniteOrNaN(b), t.isSmall(r), ...sign))),
+      SS.write(x, i64.and(i64.add(r, i64.const(0x400)), i64.const(~0x7ff))),
+      next,
+    ],
+  };
+}
+
+export const SSE_FLOAT: Family = {
+  semantics: [
+    ...ALL.flatMap(l => [
+      arithmetic('add', l, l.add, false),
+      arithmetic('sub', l, l.subtract, false),
+      arithmetic('mul', l, l.multiply, true),
+      arithmetic('div', l, l.divide, true),
+      root(l),
+      extreme('min', l),
+      extreme('max', l),
+      compare(l),
+    ]),
+    ...[SS, SD].flatMap(l => [comparison('comi', l), comparison('ucomi', l)]),
+    approximation('rcp'),
+    approximation('rsqrt'),
+  ],
+};
