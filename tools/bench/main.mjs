@@ -1,5 +1,5 @@
 /**
- * npm run bench -- NAME [--json] [--check] [--events N] [--file F]
+ * npm run bench -- NAME [--json] [--check]   recording: [--events N] [--file F]   cpu: [--only sha256,flat] [--against DIST]
  *
  * Each benchmark yields rows {name, value, unit, target}; a target is text like "<= 16" or ">= 0.4". Machines are shared and
  * noisy: the calibration row says how fast this one is right now, and ratios within one run say more than times.
@@ -7,6 +7,7 @@
 import { parseArgs } from 'node:util';
 
 const BENCHMARKS = {
+  cpu: () => import('./cpu.mjs'),
   engine: () => import('./engine.mjs'),
   recording: () => import('./recording.mjs'),
 };
@@ -20,6 +21,8 @@ const { values: options, positionals } = parseArgs({
     file: { type: 'string' },
     seed: { type: 'string' },
     keep: { type: 'boolean' },
+    only: { type: 'string' },
+    against: { type: 'string' },
   },
 });
 const [name] = positionals;
