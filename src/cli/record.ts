@@ -15,6 +15,7 @@ import type { Verb } from './verb.js';
 interface Options {
   readonly output?: string;
   readonly image?: string;
+  readonly system?: string;
   readonly limit: number;
   readonly detail?: 'mmu' | 'full';
   readonly checkpoint?: number;
@@ -29,9 +30,10 @@ const REDRAW_MS = 100;
 
 export const define: Verb['define'] = (command: Command, run): void => {
   command
-    .argument('<guest>', 'system/guest, as rewalk guests lists them; with --image any name')
+    .argument('<guest>', 'system/guest, as rewalk guests lists them; with --image any name; with --system an ELF image')
     .option('-o, --output <file>', 'the recording (default: the guest’s name with .rewalk, here)')
     .option('-i, --image <file>', 'an ELF image to run as this guest')
+    .option('-s, --system <system>', 'the system to run on, where the guest is given as an image')
     .option('-l, --limit <ticks>', 'stop after this many instructions', countArgument, LIMIT_TICKS)
     .addOption(
       new Option(
@@ -52,10 +54,18 @@ Exit code: 0 the guest halted, reached the limit or was stopped by Ctrl-C; 1 it 
 A recording that was stopped is whole and ends with an event that says so.
 
   rewalk record bare/address-spaces
+  rewalk record --system xen kernel.elf
   rewalk record bare/mine --image mine.elf --limit 5000000 -o /tmp/mine.rewalk`,
     )
-    .action((guest: string, options: Options) => run(() => recordVerb(guest, options)));
+    .action((guest: string, options: Options) =>
+      run(() => (options.system ? byImage(guest, options) : recordVerb(guest, options))),
+    );
 };
+
+/** With --system, the guest is an image, called by its file. */
+const byImage = (image: string, options: Options): Promise<number> =>
+  recordVerb(`${options.system}/${guestName(image)}`, { ...options, image });
+const guestName = (image: string): string => basename(image, '.elf').replace(/[^\w.-]/g, '_') || 'image';
 
 async function recordVerb(name: string, options: Options): Promise<number> {
   const [, system, guest] = /^([a-z]+)\/([\w.-]+)$/.exec(name) ?? [];
@@ -80,6 +90,7 @@ async function recordVerb(name: string, options: Options): Promise<number> {
         image,
         imageName,
         out: file,
+        memoryBytes: options.image ? undefined : builtIn?.memoryBytes,
         detail: options.detail ?? (builtIn && !options.image ? 'full' : 'mmu'),
         limits: { ticks: options.limit, events: LIMIT_EVENTS },
         checkpointTicks: options.checkpoint,
