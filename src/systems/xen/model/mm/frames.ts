@@ -138,7 +138,7 @@ export class FrameTable {
     this.touch(mfn);
     this.type[mfn] = TYPE.none;
     this.typeCount[mfn] = 0;
-    this.flags[mfn]! &= ~(FLAG.pinned | FLAG.validated | FLAG.partial);
+    this.flags[mfn]! &= ~(FLAG.pinned | FLAG.validated | FLAG.partial | FLAG.partialSet);
   }
 
   /** The type word as Xen of the domain's generation has it. `locked`: the frame is the table that is being updated. */

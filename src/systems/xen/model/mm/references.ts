@@ -131,6 +131,7 @@ function validate(core: Core, mfn: Frame, type: FrameType): Rc {
   const { frames, domain } = core;
   const rc = type === TYPE.seg_desc ? validateDescriptors(core, mfn) : promote(core, mfn, type);
   if (rc === 0) {
+    frames.setFlag(mfn, FLAG.partialSet, false);
     frames.setFlag(mfn, FLAG.validated, true);
     return 0;
   }
@@ -181,6 +182,7 @@ export function putType(core: Core, mfn: Frame, partialSet = false, parent = -1)
     const rc = demote(core, mfn, type);
     if (isLinear && wasValidated) dropLinear(core, mfn, parent);
     if (rc === 0) {
+      frames.setFlag(mfn, FLAG.partialSet, false);
       frames.stamp[mfn] = core.clock;
       frames.addTypeCount(mfn, -1);
     } else {
