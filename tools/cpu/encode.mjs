@@ -14,7 +14,7 @@
  */
 export function encode(d, immediate) {
   const { form } = d;
-  const usesG = form.operands.some(o => /[GSV]/.test(o[0] ?? ''));
+  const usesG = form.operands.some(o => /[GSVP]/.test(o[0] ?? ''));
   const usesZ = form.operands.some(o => o[0] === 'Z');
   const reg = form.digit >= 0 ? form.digit : usesG ? d.g : 0;
   const base = d.address ? (d.address.base === 16 ? 0 : Math.max(0, d.address.base)) : usesZ ? d.z : d.rm;

@@ -12,14 +12,22 @@ const forms = [];
 
 /**
  * @param {string} family @param {string} rows @param {Values} values what the operands hold
- * @param {import('./forms.mjs').Options} [options]
+ * @param {import('./forms.mjs').Options} [options] @returns {void}
  */
-function add(family, rows, values, options = {}) {
+const add = (family, rows, values, options) => void forms.push(...vectorForms(family, rows, values, options));
+
+/**
+ * @param {string} family @param {string} rows @param {Values} values what the operands hold
+ * @param {import('./forms.mjs').Options} [options] @returns {Form[]}
+ */
+export function vectorForms(family, rows, values, options = {}) {
+  /** @type {Form[]} */
+  const forms = [];
   for (const row of rows.trim().split(/\s*\n\s*/)) {
     const [prefix = '', byte = '', op = '', operands = '', digit = ''] = row.split(/\s+/);
     const list = operands.split(',');
     const hasM = list.some(o => o[0] === 'M');
-    const kinds = hasM ? ['mem'] : list.some(o => /^[WE]/.test(o)) ? ['reg', 'mem'] : ['reg'];
+    const kinds = hasM ? ['mem'] : list.some(o => /^[WEQ]/.test(o)) ? ['reg', 'mem'] : ['reg'];
     const sizes = /** @type {(4 | 8)[]} */ (list.some(o => o[1] === 'y') ? [4, 8] : [4]);
     for (const size of sizes) {
       for (const rm of /** @type {Form['rm'][]} */ (kinds)) {
@@ -44,6 +52,7 @@ function add(family, rows, values, options = {}) {
       }
     }
   }
+  return forms;
 }
 /** ps, pd, ss, sd: prefix, suffix, operands, values. */
 const FORMATS = /** @type {const} */ ([

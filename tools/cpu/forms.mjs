@@ -12,6 +12,7 @@
  * only that kind of E. `tail` bytes that follow the opcode.
  */
 
+import { MMX_FORMS } from './forms-mmx.mjs';
 import { SSE_FORMS } from './forms-sse.mjs';
 import { addX87 } from './forms-x87.mjs';
 
@@ -398,6 +399,6 @@ family = 'x87';
 addX87(add);
 
 /** Every form, in the order of the file. @type {readonly Form[]} */
-export const FORMS = [...forms, ...SSE_FORMS];
+export const FORMS = [...forms, ...SSE_FORMS, ...MMX_FORMS];
 /** The fixture files, in order. @type {readonly string[]} */
 export const FAMILIES = [...new Set(FORMS.map(f => f.family))];

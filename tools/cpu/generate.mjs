@@ -57,7 +57,7 @@ function widthOf(operand, size) {
 /** @param {Draft} d */
 function chooseOperands(d) {
   const { form } = d;
-  const memory = form.operands.find(o => (form.rm === 'mem' && /[EMW]/.test(o[0] ?? '')) || o[0] === 'O');
+  const memory = form.operands.find(o => (form.rm === 'mem' && /[EMWQ]/.test(o[0] ?? '')) || o[0] === 'O');
   const chooseG = () => {
     const operand = form.operands.find(o => o[0] === 'G');
     if (form.operands.includes('Sw')) d.g = d.random.below(6);

@@ -26,6 +26,7 @@ const CASES = {
   branch: 100,
   string: 200,
   x87: 50,
+  mmx: 40,
 };
 
 const { values } = parseArgs({

@@ -3,6 +3,7 @@
  * chosen and pins registers; `after` runs when memory operand and registers are known, and may still set values.
  */
 import { mapped, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP } from './draft.mjs';
+import { maskmovqBefore, mmxAfter, mmxBefore } from './forms-mmx.mjs';
 import { x87After, x87Before } from './forms-x87.mjs';
 import { CODE, CS, DATA, FLAG, FS_BASE, GS_BASE, LAST, PAGE, RO, SS } from './layout.mjs';
 
@@ -31,6 +32,8 @@ const landing = d => BigInt(CODE + 0x100 + d.random.below(0x400));
 
 /** @type {Record<string, { before?: (d: Draft) => void, after?: (d: Draft) => void }>} */
 export const SETUPS = {
+  mmx: { before: mmxBefore, after: mmxAfter },
+  maskmovq: { before: maskmovqBefore, after: mmxAfter },
   x87: { before: x87Before, after: x87After },
 
   accumulator: {

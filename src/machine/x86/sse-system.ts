@@ -69,7 +69,7 @@ function setLanes(cpu: Cpu, insn: Insn, bytes: LaneBytes, lanes: readonly bigint
   });
 }
 
-const modeNow = (cpu: Cpu): Mode => modeOf(Number(cpu.get(REG.mxcsr!)));
+export const modeNow = (cpu: Cpu): Mode => modeOf(Number(cpu.get(REG.mxcsr!)));
 /** Notes exceptions in mxcsr, and raises #XM for those that are not masked: #UD where the system does not know it. */
 function note(cpu: Cpu, mode: Mode, flags: number): void {
   const unmasked = flags & ~mode.masks;
@@ -79,7 +79,7 @@ function note(cpu: Cpu, mode: Mode, flags: number): void {
   throw new GuestFault(cpu.get(REG.cr4!) & CR4.OSXMMEXCPT ? VECTOR.simd : VECTOR.invalidOpcode);
 }
 /** Notes what the lanes raise, and gives their bits. */
-function settled(cpu: Cpu, mode: Mode, lanes: readonly Lane[]): bigint[] {
+export function settled(cpu: Cpu, mode: Mode, lanes: readonly Lane[]): bigint[] {
   note(
     cpu,
     mode,

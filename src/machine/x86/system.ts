@@ -2,6 +2,7 @@
 import { CPUID_FAMILY } from './cpuid.js';
 import { VECTOR } from './fault.js';
 import { FX_FAMILY } from './fx-image.js';
+import { MMX_FAMILY } from './mmx.js';
 import { MSR } from './msr.js';
 import { PORTS } from './ports.js';
 import { SEGMENT } from './segments.js';
@@ -51,6 +52,7 @@ export const SYSTEM: Family = {
     FX_FAMILY,
     VECTOR_FAMILY,
     SSE_SYSTEM,
+    MMX_FAMILY,
     X87_FAMILY,
     X87_CONTROL_FAMILY,
   ].flatMap(family => family.system ?? []),

@@ -4,12 +4,11 @@
 import { REG } from '../../isa/x86_64.js';
 import type { Cpu } from './cpu.js';
 import { MXCSR_MASK } from './fx-image.js';
-import { HIDDEN_STATE } from './hidden.js';
 import type { Insn } from './insn.js';
 import { readOperand, writeOperand } from './operands.js';
 import type { Family, SystemOp } from './semantics.js';
 import { invalid } from './system-control.js';
-import { needSse, needState } from './x87-state.js';
+import { needSse } from './x87-state.js';
 
 const does = (op: string, need: (cpu: Cpu) => void, what: (cpu: Cpu, insn: Insn) => void): SystemOp => ({
   op,
@@ -28,6 +27,5 @@ export const VECTOR_FAMILY: Family = {
       cpu.set(REG.mxcsr!, value);
     }),
     does('stmxcsr', needSse, (cpu, insn) => writeOperand(cpu, insn, 0, cpu.get(REG.mxcsr!))),
-    does('emms', needState, cpu => cpu.hidden.set(HIDDEN_STATE.ftw, 0n)),
   ],
 };
