@@ -12,8 +12,9 @@ export type Cpuid = (leaf: number, subleaf: number) => CpuidAnswer;
 
 /** Bit numbers, by where the feature is told. */
 export const FEATURES = {
-  /** Leaf 1, edx. Without fpu (0), mmx (23), sse (25), sse2 (26): their state is kept, but their arithmetic is not there yet. */
+  /** Leaf 1, edx. Without sse (25), sse2 (26): their state is kept, but not all of their arithmetic is there yet. */
   basic: {
+    fpu: 0,
     pse: 3,
     tsc: 4,
     msr: 5,
@@ -23,6 +24,7 @@ export const FEATURES = {
     cmov: 15,
     pat: 16,
     clflush: 19,
+    mmx: 23,
     fxsr: 24,
   },
   /** Leaf 1, ecx. */
