@@ -197,7 +197,7 @@ void start_kernel(struct start_info *info, u64 boot_stack_top) {
   xen_start_info = info;
   printk("mapping kernel into physical memory\n");
   memblock_init(PFN_PHYS(info->nr_pages));
-  memblock_x86_reserve_range(__pa(image_start), __pa((void *)boot_stack_top), "KERNEL");
+  memblock_x86_reserve_range(__pa(_start), __pa((void *)boot_stack_top), "KERNEL");
   xen_setup_kernel_pagetable();
   early_trap_init();
   trap_init();

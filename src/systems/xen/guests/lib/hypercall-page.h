@@ -6,7 +6,7 @@ __asm__(
     "  .asciz \"Xen\"\n"
     "  .quad hypercall_page\n"
     ".popsection\n"
-    ".pushsection .head, \"ax\"\n"
+    ".pushsection .text.hypercall_page, \"ax\"\n"
     ".balign 4096\n"
     ".globl hypercall_page\n"
     ".type hypercall_page, @function\n"

@@ -15,7 +15,7 @@
     if (condition) BUG(); \
   } while (0)
 
-extern char image_start[], image_end[], text_end[], user_start[], user_end[];
+extern char _start[], image_end[], text_end[], user_start[], user_end[];
 extern struct start_info *xen_start_info;
 
 /* Entered at the start of the boot, on the boot stack: each guest's own. */

@@ -36,7 +36,7 @@ static u64 rdtsc(void) {
 static void remember_who_queued(u64 index) {
   const u64 *frame = __builtin_frame_address(0);
   u64 depth = 0;
-  while (frame && depth < STACK_MAX && frame[1] >= (u64)image_start && frame[1] < (u64)text_end) {
+  while (frame && depth < STACK_MAX && frame[1] >= (u64)_start && frame[1] < (u64)text_end) {
     mc_debug[index].stack[depth++] = frame[1];
     if (frame[0] <= (u64)frame) break;
     frame = (const u64 *)frame[0];

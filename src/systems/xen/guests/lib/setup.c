@@ -7,7 +7,7 @@ void setup_arch(struct start_info *info, u64 boot_stack_top) {
   xen_start_info = info;
   printk("mapping kernel into physical memory\n");
   memblock_init(memory_end());
-  memblock_x86_reserve_range(__pa(image_start), __pa((void *)boot_stack_top), "KERNEL");
+  memblock_x86_reserve_range(__pa(_start), __pa((void *)boot_stack_top), "KERNEL");
   memblock_x86_reserve_range(INITRD_START, INITRD_END, "INITRD");
   xen_setup_kernel_pagetable();
   early_trap_init();
