@@ -39,6 +39,11 @@ export function addX87(add) {
     add('frstor', 'dd /4', 'Mf', options);
     add('fnsave', 'dd /6', 'Mf', options);
   }
+  for (const size of /** @type {const} */ ([4, 8])) {
+    const options = { ...X87, sizes: [size], aligned: true };
+    add('fxsave', '0f ae /0', 'Mx', options);
+    add('fxrstor', '0f ae /1', 'Mx', options);
+  }
   each(
     `d9 d0,fnop; d9 e0,fchs; d9 e1,fabs; d9 e4,ftst; d9 e5,fxam; d9 e8,fld1; d9 e9,fldl2t; d9 ea,fldl2e; d9 eb,fldpi;
      d9 ec,fldlg2; d9 ed,fldln2; d9 ee,fldz; d9 f4,fxtract; d9 f5,fprem1; d9 f6,fdecstp; d9 f7,fincstp; d9 f8,fprem;
@@ -115,6 +120,7 @@ export function x87After(d) {
   const bytes = { Md: 4, Mq: 8, Mw: 2, Mt: 10 }[operand ?? ''] ?? 0;
   if (value && r.chance(90)) d.patchValue(d.linear, value(), bytes);
   if (d.form.op === 'fldenv' || d.form.op === 'frstor') environment(d, d.linear);
+  if (d.form.op === 'fxrstor') image(d, d.linear);
 }
 /** An environment with words that mean something. @param {Draft} d @param {bigint} at */
 function environment(d, at) {
@@ -126,6 +132,20 @@ function environment(d, at) {
     d.patchValue(at + BigInt(n * bytes), BigInt(word), 2);
   });
   if (d.form.op === 'frstor') d.patchValue(at + BigInt(7 * bytes + 10 * r.below(8)), packed(extended(r)), 10);
+}
+
+/** The head of an fxsave image, and mostly an mxcsr that exists. @param {Draft} d @param {bigint} at */
+function image(d, at) {
+  const { random: r } = d;
+  const put = (/** @type {number} */ offset, /** @type {number} */ value, /** @type {number} */ bytes) =>
+    d.patchValue(at + BigInt(offset), BigInt(value), bytes);
+  const masks = r.chance(60) ? ALL_MASKED : r.below(64);
+  put(FX.fcw, masks | (r.below(1024) << 6), 2);
+  put(FX.fsw, r.u32() & 0xffff & (r.chance(60) ? ~ALL_MASKED : -1), 2);
+  // Canonical for 48 bits of virtual addresses too: how many there are, processors differ in.
+  for (const offset of [FX.fip, FX.fdp])
+    d.patchValue(at + BigInt(offset), BigInt.asUintN(64, BigInt.asIntN(48, r.u64())), 8);
+  put(FX.mxcsr, r.chance(90) ? r.below(0x10000) : 1 << r.pick([16, 18, 24, 31]), 4);
 }
 
 /** @typedef {[sign: number, exponent: number, significand: bigint]} Extended */

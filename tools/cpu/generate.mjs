@@ -19,7 +19,7 @@ const DISPLACEMENTS = [0n, 1n, 4n, 8n, 0x80n, 0x100n, 0x1234n, 0x7fff_ffffn, -0x
  * Operand bytes by the letter behind E, G, Z, M, O, I; v and the rest are the operand size.
  * @type {Record<string, number>}
  */
-const WIDTH = { b: 1, w: 2, d: 4, q: 8, o: 16, t: 10, e: 28, f: 108, 8: 8, 16: 16 };
+const WIDTH = { b: 1, w: 2, d: 4, q: 8, o: 16, t: 10, e: 28, f: 108, x: 512, 8: 8, 16: 16 };
 
 /** @param {Form} form @param {number} seed of the whole run @param {number} n @returns {Made} */
 export function makeCase(form, seed, n) {

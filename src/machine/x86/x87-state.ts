@@ -46,3 +46,10 @@ export function needSse(cpu: Cpu): void {
 const topOf = (fsw: bigint): number => Number((fsw >> 11n) & 7n);
 /** Where st(n) is, in linear memory. */
 export const physicalAt = (fsw: bigint, n: number): number => X87_AT + 16 * ((topOf(fsw) + n) & 7);
+
+const EXCEPTIONS = 0x3fn;
+/** ES and B. */
+const SUMMARY = 0x8080n;
+/** fsw with ES and B as exceptions and masks have them, whatever they were: a load of the state cannot set them apart. */
+export const summarized = (fsw: bigint, fcw: bigint): bigint =>
+  fsw & EXCEPTIONS & ~fcw ? fsw | SUMMARY : fsw & ~SUMMARY;

@@ -24,10 +24,9 @@ import {
   type Value,
   X,
 } from './x87-format.js';
-import { needX87, physicalAt } from './x87-state.js';
+import { needX87, physicalAt, summarized } from './x87-state.js';
 
 const ES = 0x80;
-const BUSY = 0x8000;
 const STACK_FAULT = 0x40;
 const EXCEPTIONS = 0x3f;
 const TOP_SHIFT = 11;
@@ -71,10 +70,9 @@ export class X87 {
   }
   /** Makes fcw, fsw and tags those of the processor, with ES as the others have it. After all that may fault. */
   commit(): void {
-    const isPending = (this.fsw & EXCEPTIONS & ~this.fcw) !== 0;
-    this.fsw = isPending ? this.fsw | ES | BUSY : this.fsw & ~(ES | BUSY);
-    this.cpu.set(REG.fcw!, BigInt(this.fcw));
-    this.cpu.set(REG.fsw!, BigInt(this.fsw));
+    const fcw = BigInt(this.fcw);
+    this.cpu.set(REG.fcw!, fcw);
+    this.cpu.set(REG.fsw!, summarized(BigInt(this.fsw), fcw));
     this.cpu.hidden.set(HIDDEN_STATE.ftw, BigInt(this.ftw));
   }
   /**
