@@ -396,7 +396,7 @@ test('fxsave writes what fxrstor read, all but the tail; both ask for alignment'
   const { cpu } = kernel({ kernel: '480fae09 480fae03 f4' }, { rcx: AT.data, rbx: AT.data + 0x200n });
   const image = Array.from({ length: 64 }, (_, n) => (BigInt(n + 1) * 0x0101_0203_0405_0607n) & 0xffff_ffff_ffff_ffffn);
   image[0] = 0x0123_0055_1800_037fn; // fop, ftw, fsw with TOP 3, fcw
-  image[1] = 0x7fff_1234_5678_9abcn; // fip and fdp are canonical
+  image[1] = 0x7fff_1234_5678n; // fip and fdp are canonical
   image[2] = 0xffff_8000_0102_0304n;
   image[3] = 0x1f80n;
   for (let n = 5; n < 20; n += 2) image[n]! &= 0xffffn;
