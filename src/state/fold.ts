@@ -7,8 +7,8 @@
  * written. Nothing in a recording can make a fold hang or write out of bounds.
  */
 import { u53 } from '../base/u64.js';
-import { type Block, type BlockColumns, listStart } from '../events/block.js';
-import { FRAME_KINDS, type FrameKind, KIND, KIND_NAMES, type KindName, NO_FRAME } from '../events/kinds.js';
+import { type BlockColumns, listStart } from '../events/block.js';
+import { FRAME_KINDS, type FrameKind, KIND_NAMES, type KindName, NO_FRAME } from '../events/kinds.js';
 import type { Pool } from './pool.js';
 import { clip, type Range, replace, within } from './ranges.js';
 import {
@@ -33,7 +33,6 @@ interface Fold<K extends KindName> {
   readonly backward: Apply<K>;
 }
 
-const { regs: REGS, pte: PTE } = KIND;
 const nothing = (): void => {};
 /** It tells what happened, and nothing that is kept changes. */
 const NO_STATE = { forward: nothing, backward: nothing };
@@ -62,7 +61,7 @@ function setRegisters(pool: Pool, c: Lists, lo: Uint32Array, hi: Uint32Array, ro
 }
 
 /** One entry, or what of it a table of this width can hold. */
-function setEntry(pool: Pool, c: BlockColumns['pte'], row: number, lo: number, hi: number): void {
+export function setEntry(pool: Pool, c: BlockColumns['pte'], row: number, lo: number, hi: number): void {
   const section = SECTION.memory + (c.space[row]! & 3);
   const word = memoryWord(c.table[row]!, c.offset[row]!);
   if (c.bytes[row] === 4) pool.set(section, word, lo);
@@ -242,35 +241,6 @@ const byNumber = (direction: keyof Fold<KindName>): readonly AnyApply[] =>
     return apply === nothing ? nothing : (pool, col, row, vcpu) => apply(pool, col[name], row, vcpu);
   });
 export const FOLD_FORWARD = byNumber('forward');
-const FOLD_BACKWARD = byNumber('backward');
+export const FOLD_BACKWARD = byNumber('backward');
 /** Kinds that change nothing we keep. */
 export const STATELESS: readonly KindName[] = KIND_NAMES.filter(name => FOLDS[name] === NO_STATE);
-
-/** By kind number, where an event does something. The two kinds that are most of a recording have a way without lookups. */
-const IS_STATE = Uint8Array.from(KIND_NAMES, (_, k) => (FOLD_FORWARD[k] === nothing ? 0 : 1));
-
-/** Folds events from..to-1 of the block in. */
-export function foldForward(pool: Pool, { kind, row, vcpu, col, rows }: Block, from: number, to: number): void {
-  // A column is decoded when it is first touched.
-  const regs = rows[KIND.regs]! > 0 ? col.regs : undefined;
-  const pte = rows[KIND.pte]! > 0 ? col.pte : undefined;
-  for (let i = from; i < to; i++) {
-    const k = kind[i]!;
-    if (IS_STATE[k] === 0) continue;
-    if (k === REGS) setRegisters(pool, regs!, regs!.valuesLo, regs!.valuesHi, row[i]!, vcpu[i]!);
-    else if (k === PTE) setEntry(pool, pte!, row[i]!, pte!.newLo[row[i]!]!, pte!.newHi[row[i]!]!);
-    else FOLD_FORWARD[k]!(pool, col, row[i]!, vcpu[i]!);
-  }
-}
-/** Takes events to-1 .. from of the block out again, last first. */
-export function foldBackward(pool: Pool, { kind, row, vcpu, col, rows }: Block, from: number, to: number): void {
-  const regs = rows[KIND.regs]! > 0 ? col.regs : undefined;
-  const pte = rows[KIND.pte]! > 0 ? col.pte : undefined;
-  for (let i = to - 1; i >= from; i--) {
-    const k = kind[i]!;
-    if (IS_STATE[k] === 0) continue;
-    if (k === REGS) setRegisters(pool, regs!, regs!.oldsLo, regs!.oldsHi, row[i]!, vcpu[i]!);
-    else if (k === PTE) setEntry(pool, pte!, row[i]!, pte!.oldLo[row[i]!]!, pte!.oldHi[row[i]!]!);
-    else FOLD_BACKWARD[k]!(pool, col, row[i]!, vcpu[i]!);
-  }
-}

@@ -2,21 +2,23 @@
  * The state that moves, as one array of words.
  *
  *   words   | leaf 0 | leaf 1 | leaf 2 | ...     a leaf (64 words, see words.ts) gets the next place when it is first written,
- *                                                and keeps it as long as the pool lives
- *   places  (section, leaf id) -> place          a hash table of numbers
+ *                                                and keeps it as long as the pool lives (places.ts)
  *
- * Since places stay, the difference between two moments is two columns, addresses in `words` and what to xor there
- * (deltas.ts), and going over one costs some 3 ns a word, in either direction.
+ * Since places stay, the difference between two moments is a list of words and what to xor there (changes.ts), and going
+ * over one costs a nanosecond or two a word, in either direction.
  *
- * The ANCHOR is a moment the pool can go back to: since then each write goes to a journal, which is such a difference itself
- * (but may name an address often). `commit` brings it to one change an address, `rewind` goes over it once more.
+ * The ANCHOR is a moment the pool can go back to: the first write to a line of 16 words since then copies the line as it
+ * was. Further writes cost nothing more, so however long the pool moves to and fro, there is one copy a line. `commit` compares the
+ * copies with what is there now, `rewind` puts them back.
  */
 import { Trouble } from '../base/trouble.js';
 import type { Block } from '../events/block.js';
-import { type Delta, net, scratchOf } from './deltas.js';
-import { foldBackward, foldForward } from './fold.js';
+import { type Changes, changesOf, flip, LINE_SHIFT, LINE_WORDS } from './changes.js';
+import type { Delta } from './deltas.js';
+import { Places } from './places.js';
 import type { Range } from './ranges.js';
 import type { Words } from './state.js';
+import { fold } from './sweep.js';
 import {
   type Beside,
   EMPTY_TREE,
@@ -30,15 +32,9 @@ import {
 } from './tree.js';
 import { LEAF_SHIFT, LEAF_WORDS, type Leaf, SECTIONS } from './words.js';
 
-/** Leaves, over all sections; a recording that needs more is hostile or not for this machine (256 MB). */
-const LEAVES_MAX = 2 ** 20;
 /** Ranges of one host address space: sixteen times what Linux allows a process. */
 const RANGES_MAX = 2 ** 20;
-/** Leaf ids are below it in every section: tables have 2^14 offsets of 2^32 frames, 64 a leaf. */
-const IDS = 2 ** 41;
-/** Longer runs of taken cells mean that the hash table is too small, or that someone chose the numbers: it doubles. */
-const PROBES_MAX = 128;
-const CELLS_MAX = 2 ** 24;
+const LEAF_LINES = LEAF_WORDS / LINE_WORDS;
 
 /** A longer array that begins with these. */
 const grown = (words: Uint32Array<ArrayBuffer>, length: number): Uint32Array<ArrayBuffer> => {
@@ -55,21 +51,18 @@ export class Pool implements Words {
   hosts = new Map<number, readonly Range[]>();
 
   private words = new Uint32Array(256 * LEAF_WORDS);
-  private leafCount = 0;
-  /** Per place: section * IDS + leaf id. */
-  private keys = new Float64Array(256);
-  /** The hash table: place + 1 by hash of the key, 0 for none. */
-  private cells = new Int32Array(1024);
+  private readonly places = new Places();
   private readonly placesOf: number[][] = Array.from({ length: SECTIONS }, () => []);
-  // The place found last, by section: registers are nearly always in the same one.
+  // The leaf written last, by section: registers are nearly always in the same one.
   private readonly lastId = new Float64Array(SECTIONS).fill(-1);
   private readonly lastPlace = new Int32Array(SECTIONS);
 
-  // The anchor, and the journal of what was written since.
-  private journalAt = new Uint32Array(4096);
-  private journalXor = new Uint32Array(4096);
-  private journalCount = 0;
-  private scratch = scratchOf(256);
+  // The anchor: copies of the lines written since, and which lines these are. `copyOf` has, by line, 1 + the number of its
+  // copy, 0 for none.
+  private copies = new Uint32Array(256 * LINE_WORDS);
+  private copied = new Uint32Array(256);
+  private copyOf = new Uint32Array(256 * LEAF_LINES);
+  private copyCount = 0;
   private anchored = 0;
   private anchorBeside: Beside = { hosts: EMPTY_TREE.hosts, tasks: EMPTY_TREE.tasks, ending: undefined };
 
@@ -78,29 +71,29 @@ export class Pool implements Words {
   /** Processes whose ranges were copied and may be changed in place. */
   private readonly ownHosts = new Set<number>();
 
-  /** The tree made last, and the places written since. */
+  /** The tree made last, and the places written since (but for those of lines that have copies). */
   private frozen: Tree = EMPTY_TREE;
   private stale = new Uint8Array(256);
 
   /** Folds events from..to-1 of the block in (indices in the block). `applied` must be the seq of `from`. */
   forward(block: Block, from: number, to: number): void {
-    foldForward(this, block, from, to);
+    fold(this, block, from, to, 'forward');
     this.applied = block.first + to;
   }
   /** Takes events to-1 .. from of the block out again, last first. `applied` must be the seq of `to`. */
   backward(block: Block, from: number, to: number): void {
-    foldBackward(this, block, from, to);
+    fold(this, block, from, to, 'backward');
     this.applied = block.first + from;
   }
 
   /** The state as a tree that never changes. */
   keyframe(): Tree {
     const changed: Map<number, NewGroup>[] = Array.from({ length: SECTIONS }, () => new Map());
-    for (let place = 0; place < this.leafCount; place++) {
-      if (this.stale[place] === 0) continue;
+    for (let place = 0; place < this.places.count; place++) {
+      if (this.stale[place] === 0 && !this.hasCopy(place)) continue;
       this.stale[place] = 0;
-      const section = Math.floor(this.keys[place]! / IDS);
-      const id = this.keys[place]! % IDS;
+      const section = this.places.sectionOf(place);
+      const id = this.places.idOf(place);
       const from = place * LEAF_WORDS;
       if (this.sameLeaf(leafOf(this.frozen.sections[section]!, id), from)) continue;
       const number = Math.floor(id / GROUP_LEAVES);
@@ -114,6 +107,11 @@ export class Pool implements Words {
     }
     this.frozen = nextTree(this.frozen, changed, this.beside());
     return this.frozen;
+  }
+  private hasCopy(place: number): boolean {
+    for (let line = place * LEAF_LINES; line < (place + 1) * LEAF_LINES; line++)
+      if (this.copyOf[line] !== 0) return true;
+    return false;
   }
   private sameLeaf(leaf: Leaf | undefined, from: number): boolean {
     for (let i = 0; i < LEAF_WORDS; i++) if (this.words[from + i] !== (leaf ? leaf[i] : 0)) return false;
@@ -136,165 +134,120 @@ export class Pool implements Words {
   }
 
   private anchor(): void {
-    this.journalCount = 0;
+    for (let n = 0; n < this.copyCount; n++) {
+      const line = this.copied[n]!;
+      this.copyOf[line] = 0;
+      this.stale[Math.floor(line / LEAF_LINES)] = 1;
+    }
+    this.copyCount = 0;
     this.anchored = this.applied;
     this.anchorBeside = this.beside();
   }
   /** What changed since the anchor, which moves here. */
-  commit(): Pick<Delta, 'at' | 'xor' | 'before' | 'after'> {
-    const count = this.netJournal();
-    const at = this.journalAt.slice(0, count);
-    const xor = this.journalXor.slice(0, count);
-    const before = this.anchorBeside;
+  commit(): Changes & Pick<Delta, 'before' | 'after'> {
+    const { words, copies, copyOf, anchorBeside: before } = this;
+    const changes = changesOf({ words, copies, copyOf }, this.places.count * LEAF_LINES);
     this.anchor();
-    return { at, xor, before, after: this.anchorBeside };
+    return { ...changes, before, after: this.anchorBeside };
   }
   /** Back to the anchor. */
   rewind(): void {
-    this.flip(this.journalAt, this.journalXor, this.journalCount);
+    const { words, copies, copied } = this;
+    for (let n = 0; n < this.copyCount; n++) {
+      const to = copied[n]! << LINE_SHIFT;
+      for (let i = 0; i < LINE_WORDS; i++) words[to + i] = copies[(n << LINE_SHIFT) + i]!;
+    }
     this.setBeside(this.anchorBeside);
     this.applied = this.anchored;
     this.anchor();
   }
   /** From one end of a delta to the other, which is before event `applied`. The pool must be at its anchor. */
-  apply({ at, xor, before, after }: Delta, direction: 1 | -1, applied: number): void {
-    this.flip(at, xor, at.length);
-    this.setBeside(direction === 1 ? after : before);
+  apply(delta: Delta, direction: 1 | -1, applied: number): void {
+    flip(this.words, delta, this.stale, LEAF_SHIFT);
+    this.setBeside(direction === 1 ? delta.after : delta.before);
     this.applied = applied;
     this.anchor();
   }
-  private flip(at: Uint32Array, xor: Uint32Array, count: number): void {
-    const { words, stale } = this;
-    for (let n = 0; n < count; n++) {
-      const a = at[n]!;
-      words[a] = words[a]! ^ xor[n]!;
-      stale[a >>> LEAF_SHIFT] = 1;
-    }
-  }
-  private netJournal(): number {
-    return net(this.journalAt, this.journalXor, this.journalCount, this.scratch);
-  }
   /** Becomes the state before the first event. Places stay. */
   clear(): void {
-    this.words.fill(0, 0, this.leafCount * LEAF_WORDS);
-    this.stale.fill(1, 0, this.leafCount);
+    this.words.fill(0, 0, this.places.count * LEAF_WORDS);
+    this.stale.fill(1, 0, this.places.count);
     this.setBeside({ hosts: EMPTY_TREE.hosts, tasks: EMPTY_TREE.tasks, ending: undefined });
     this.applied = 0;
     this.anchor();
   }
 
   leaf(section: number, id: number): Leaf | undefined {
-    const place = this.find(section, id);
+    const place = this.places.find(section, id);
     return place < 0 ? undefined : this.leafAt(place);
   }
   *leaves(section: number): Iterable<readonly [id: number, leaf: Leaf]> {
-    for (const place of this.placesOf[section]!) yield [this.keys[place]! % IDS, this.leafAt(place)];
+    for (const place of this.placesOf[section]!) yield [this.places.idOf(place), this.leafAt(place)];
   }
   private leafAt(place: number): Leaf {
     return this.words.subarray(place * LEAF_WORDS, (place + 1) * LEAF_WORDS);
   }
 
-  private cellOf(key: number): number {
-    const h = Math.imul((key | 0) ^ Math.imul((key / 2 ** 32) | 0, 0x85eb_ca6b), 0x9e37_79b1);
-    return (h ^ (h >>> 15)) & (this.cells.length - 1);
-  }
-  /** The place of a leaf, -1 if it was never written. */
-  private find(section: number, id: number): number {
-    const key = section * IDS + id;
-    const mask = this.cells.length - 1;
-    for (let cell = this.cellOf(key); ; cell = (cell + 1) & mask) {
-      const place = this.cells[cell]! - 1;
-      if (place < 0 || this.keys[place] === key) return place;
-    }
-  }
-  /** Enters a place in the hash table, which doubles if that takes too many steps. */
-  private enter(place: number): void {
-    const mask = this.cells.length - 1;
-    let cell = this.cellOf(this.keys[place]!);
-    for (let n = 0; n < PROBES_MAX; n++, cell = (cell + 1) & mask)
-      if (this.cells[cell] === 0) {
-        this.cells[cell] = place + 1;
-        return;
-      }
-    this.rehash();
-    this.enter(place);
-  }
-  private rehash(): void {
-    if (this.cells.length >= CELLS_MAX) throw this.tooMuch();
-    const before = this.cells;
-    this.cells = new Int32Array(2 * before.length);
-    for (const entry of before) if (entry > 0) this.enter(entry - 1);
-  }
-  private tooMuch(): Trouble {
-    return new Trouble(`before event ${this.applied}: the state touches more places than this program can hold`);
-  }
-
   private newPlace(section: number, id: number): number {
-    const place = this.leafCount;
-    if (place >= LEAVES_MAX) throw this.tooMuch();
-    if (place === this.keys.length) this.grow();
-    this.leafCount++;
-    this.keys[place] = section * IDS + id;
+    let place: number;
+    try {
+      place = this.places.add(section, id);
+    } catch (error) {
+      throw error instanceof Trouble ? new Trouble(`before event ${this.applied}: ${error.message}`) : error;
+    }
+    if (place === this.stale.length) this.grow();
     this.placesOf[section]!.push(place);
-    if (4 * place > this.cells.length) this.rehash();
-    this.enter(place);
     return place;
   }
   private grow(): void {
-    const n = 2 * this.keys.length;
-    const keys = new Float64Array(n);
-    keys.set(this.keys);
-    this.keys = keys;
+    const n = 2 * this.stale.length;
     const stale = new Uint8Array(n);
     stale.set(this.stale);
     this.stale = stale;
     this.words = grown(this.words, n * LEAF_WORDS);
-    this.scratch = scratchOf(n);
+    this.copyOf = grown(this.copyOf, n * LEAF_LINES);
+  }
+  private copy(line: number): void {
+    if (this.copyCount === this.copied.length) {
+      this.copied = grown(this.copied, 2 * this.copyCount);
+      this.copies = grown(this.copies, 2 * this.copies.length);
+    }
+    const { words, copies } = this;
+    const from = line << LINE_SHIFT;
+    const to = this.copyCount << LINE_SHIFT;
+    this.copied[this.copyCount++] = line;
+    for (let i = 0; i < LINE_WORDS; i++) copies[to + i] = words[from + i]!;
+    this.copyOf[line] = this.copyCount;
   }
 
-  private write(at: number, value: number): void {
-    const xor = this.words[at]! ^ value;
-    if (xor === 0) return;
-    if (this.journalCount === this.journalAt.length) this.makeRoom();
-    this.journalAt[this.journalCount] = at;
-    this.journalXor[this.journalCount++] = xor;
-    this.words[at] = value;
-    this.stale[at >>> LEAF_SHIFT] = 1;
-  }
-  /** Steps to and fro fill the journal with what cancels out. */
-  private makeRoom(): void {
-    const length = this.journalCount;
-    this.journalCount = this.netJournal();
-    if (2 * this.journalCount < length) return;
-    this.journalAt = grown(this.journalAt, 2 * length);
-    this.journalXor = grown(this.journalXor, 2 * length);
-  }
-  /** Where in `words` the word is, to be written. */
+  /** Where in `words` the word is, to be written: its line has a copy. */
   private address(section: number, index: number): number {
     const id = Math.floor(index / LEAF_WORDS);
-    let place: number;
-    if (this.lastId[section] === id) place = this.lastPlace[section]!;
-    else {
-      place = this.find(section, id);
+    let place = this.lastPlace[section]!;
+    if (this.lastId[section] !== id) {
+      place = this.places.find(section, id);
       if (place < 0) place = this.newPlace(section, id);
       this.lastId[section] = id;
       this.lastPlace[section] = place;
     }
-    return place * LEAF_WORDS + index - id * LEAF_WORDS;
+    const at = place * LEAF_WORDS + index - id * LEAF_WORDS;
+    if (this.copyOf[at >>> LINE_SHIFT] === 0) this.copy(at >>> LINE_SHIFT);
+    return at;
   }
   set(section: number, index: number, value: number): void {
-    this.write(this.address(section, index), value);
+    const at = this.address(section, index); // first: it may replace `words`
+    this.words[at] = value;
   }
   /** Sets the bits of `mask` at `shift` to `value`. */
   setBits(section: number, index: number, shift: number, mask: number, value: number): void {
     const at = this.address(section, index);
-    this.write(at, (this.words[at]! & ~(mask << shift)) | ((value & mask) << shift));
+    this.words[at] = (this.words[at]! & ~(mask << shift)) | ((value & mask) << shift);
   }
   /** Two words at an even index, so that both are in one leaf. */
   setPair(section: number, index: number, lo: number, hi: number): void {
     const at = this.address(section, index);
-    this.write(at, lo);
-    this.write(at + 1, hi);
+    this.words[at] = lo;
+    this.words[at + 1] = hi;
   }
 
   /** The ranges of a process, to be changed in place. Their number is checked here, before each change. */

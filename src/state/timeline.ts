@@ -12,7 +12,7 @@ import { finish, type Work } from '../base/work.js';
 import type { Block } from '../events/block.js';
 import { KIND, KIND_NAMES, type KindName } from '../events/kinds.js';
 import type { Source } from '../recording/source.js';
-import { type Delta, Deltas, SPARSE } from './deltas.js';
+import { type Delta, Deltas } from './deltas.js';
 import { layOver } from './keyframe.js';
 import { Pool } from './pool.js';
 import { Snapshot, State } from './state.js';
@@ -211,7 +211,7 @@ export class Timeline {
   /** The next move from a boundary towards another one. */
   private move(at: number, to: number): Move {
     const delta = this.deltas.step(at, to);
-    if (delta) return { how: 'delta', to: to > at ? delta.to : delta.from, cost: COST.word * delta.at.length, delta };
+    if (delta) return { how: 'delta', to: to > at ? delta.to : delta.from, cost: COST.word * delta.xors.length, delta };
     const k = to > at ? this.sparseAfter(at) : undefined;
     if (k && k.boundary <= to && this.first(k.boundary) - this.first(at) >= this.sparseWorth)
       return { how: 'lay', to: k.boundary, cost: COST.sparse * k.events, keyframe: k.n };
@@ -226,7 +226,7 @@ export class Timeline {
     }
     if (move.how === 'lay') {
       layOver(pool, source.keyframe(move.keyframe), source);
-      this.deltas.put({ from: at, to: move.to, ...pool.commit() }, SPARSE);
+      this.deltas.put({ from: at, to: move.to, ...pool.commit() });
     } else {
       this.deltas.touch(move.delta);
       pool.apply(move.delta, move.to > at ? 1 : -1, this.first(move.to));
@@ -244,9 +244,10 @@ export class Timeline {
     else pool.backward(block, target - block.first, pool.applied - block.first);
     const boundary = this.boundaryAt(target);
     if (boundary < 0 || boundary === this.at) return;
-    const { at, xor, before, after } = pool.commit();
-    if (boundary > this.at) this.deltas.put({ from: this.at, to: boundary, at, xor, before, after }, 0);
-    else this.deltas.put({ from: boundary, to: this.at, at, xor, before: after, after: before }, 0);
+    const changes = pool.commit();
+    const { before, after } = changes;
+    if (boundary > this.at) this.deltas.put({ ...changes, from: this.at, to: boundary });
+    else this.deltas.put({ ...changes, from: boundary, to: this.at, before: after, after: before });
     this.at = boundary;
   }
 

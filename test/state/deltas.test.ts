@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Delta, Deltas, net, SPARSE, scratchOf } from '../../src/state/deltas.js';
+import { type Changes, changesOf, flip, joined, LINE_WORDS, scratchOf } from '../../src/state/changes.js';
+import { type Delta, Deltas } from '../../src/state/deltas.js';
 import { createTimeline } from '../../src/state/timeline.js';
 import { EMPTY_TREE } from '../../src/state/tree.js';
 import { consistentDrafts, dice } from './consistent.js';
@@ -7,40 +8,90 @@ import { dump } from './dump.js';
 import { recordingOf } from './memory-source.js';
 
 const beside = { hosts: EMPTY_TREE.hosts, tasks: EMPTY_TREE.tasks, ending: undefined };
-const delta = (from: number, to: number, at: number[], xor: number[]): Delta => ({
+/** The changes that turn words of zero into these. */
+const changes = (given: Record<number, number>, length = 256): Changes => {
+  const words = new Uint32Array(length);
+  for (const [at, word] of Object.entries(given)) words[Number(at)] = word;
+  const copyOf = new Uint32Array(length / LINE_WORDS).fill(1); // one copy for all, of zeros
+  return changesOf({ words, copies: new Uint32Array(LINE_WORDS), copyOf }, copyOf.length);
+};
+/** What words of zero become by these changes. */
+const wordsOf = (c: Changes): Record<number, number> => {
+  const words = new Uint32Array(c.end);
+  flip(words, c, new Uint8Array(c.end), 0);
+  return Object.fromEntries([...words.entries()].filter(([, word]) => word !== 0));
+};
+const delta = (from: number, to: number, words: Record<number, number>): Delta => ({
+  ...changes(words),
   from,
   to,
-  at: Uint32Array.from(at),
-  xor: Uint32Array.from(xor),
   before: beside,
   after: beside,
 });
 
-it('brings a list of changes to one an address, in order, and leaves the scratch as it was', () => {
-  const scratch = scratchOf(4);
-  const at = Uint32Array.of(200, 3, 200, 64, 3, 255);
-  const xor = Uint32Array.of(1, 7, 2, 0x8000_0000, 7, 9);
-  const n = net(at, xor, 6, scratch);
-  expect([...at.slice(0, n)]).toEqual([64, 200, 255]);
-  expect([...xor.slice(0, n)]).toEqual([0x8000_0000, 3, 9]);
-  expect(scratch.words.every(w => w === 0) && scratch.leaves.every(l => l === 0)).toBe(true);
+describe('changes', () => {
+  it('names each word that differs once, however far apart they are', () => {
+    const far = { 3: 7, 4: 1, 65279: 5, 65280: 5, 200000: 9, 600001: 0x8000_0000 };
+    const c = changes(far, 600_016);
+    expect(wordsOf(c)).toEqual(far);
+    expect(c.gaps.length).toBeLessThan(6 + 10); // some more steps for what is far
+    expect(c.end).toBe(600_002);
+  });
+
+  it('leads from either moment to the other, and says which parts of the words it touched', () => {
+    const words = new Uint32Array(256).fill(5);
+    const touched = new Uint8Array(4);
+    const c = changes({ 70: 3, 255: 1 });
+    flip(words, c, touched, 6);
+    expect([words[70], words[255], words[0]]).toEqual([6, 4, 5]);
+    expect([...touched]).toEqual([0, 1, 0, 1]);
+    flip(words, c, touched, 6);
+    expect(words.every(w => w === 5)).toBe(true);
+  });
+
+  it('joins what follows each other without what cancels out, and leaves the scratch as it was', () => {
+    const scratch = scratchOf(256);
+    const parts = [changes({ 3: 7, 200: 1 }), changes({ 64: 0x8000_0000, 200: 2 }), changes({ 3: 7, 255: 9 })];
+    expect(wordsOf(joined(parts, scratch))).toEqual({ 64: 0x8000_0000, 200: 3, 255: 9 });
+    expect(scratch.words.every(w => w === 0) && scratch.lines.every(l => l === 0)).toBe(true);
+  });
+
+  it('is the same for random changes, joined or one after the other', () => {
+    const roll = dice(77);
+    const size = 1 << 18;
+    for (let k = 0; k < 20; k++) {
+      const parts = Array.from({ length: 4 }, () =>
+        changes(Object.fromEntries(Array.from({ length: 60 }, () => [roll(size), roll(2) + 1])), size),
+      );
+      const [apart, together] = [new Uint32Array(size), new Uint32Array(size)];
+      for (const part of parts) flip(apart, part, new Uint8Array(size), 0);
+      flip(together, joined(parts, scratchOf(size)), new Uint8Array(size), 0);
+      expect(Buffer.compare(Buffer.from(together.buffer), Buffer.from(apart.buffer)), `seed 77, round ${k}`).toBe(0);
+    }
+  });
 });
 
 describe('deltas', () => {
-  it('makes one of eight that follow each other, whatever order they come in', () => {
+  it('makes one of four that follow each other, whatever order they come in', () => {
     const deltas = new Deltas(1e9);
-    for (const n of [3, 0, 7, 1, 2, 6, 5, 4]) deltas.put(delta(n, n + 1, [5, 70 + n], [1, n + 1]), 0);
-    const all = deltas.step(0, 8)!;
-    expect([all.from, all.to]).toEqual([0, 8]);
-    expect([...all.at]).toEqual([70, 71, 72, 73, 74, 75, 76, 77]); // address 5 changed eight times: back to what it was
-    expect([...all.xor]).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
-    expect(deltas.step(8, 0)).toBe(all);
+    for (const n of [3, 0, 1, 2]) deltas.put(delta(n, n + 1, { 5: 1, [70 + n]: n + 1 }));
+    const all = deltas.step(0, 4)!;
+    expect([all.from, all.to]).toEqual([0, 4]);
+    expect(wordsOf(all)).toEqual({ 70: 1, 71: 2, 72: 3, 73: 4 }); // word 5 changed four times: back to what it was
+    expect(deltas.step(4, 0)).toBe(all);
+  });
+
+  it('makes larger ones of any that have the right ends, as those of sparse keyframes do', () => {
+    const deltas = new Deltas(1e9);
+    for (const n of [0, 4, 8]) deltas.put(delta(n, n + 4, { [n]: 1 }));
+    for (const n of [12, 13, 14, 15]) deltas.put(delta(n, n + 1, { [n]: 1 }));
+    expect(wordsOf(deltas.step(0, 16)!)).toEqual({ 0: 1, 4: 1, 8: 1, 12: 1, 13: 1, 14: 1, 15: 1 });
   });
 
   it('leads towards a boundary by the longest delta that does not pass it', () => {
     const deltas = new Deltas(1e9);
-    for (let n = 0; n < 16; n++) deltas.put(delta(n, n + 1, [n], [1]), 0);
-    deltas.put(delta(0, 11, [1], [1]), SPARSE);
+    for (let n = 0; n < 16; n++) deltas.put(delta(n, n + 1, { [n]: 1 }));
+    deltas.put(delta(0, 11, { 1: 1 }));
     const way = (from: number, to: number): number[] => {
       const out = [from];
       for (let at = from; at !== to; out.push(at)) {
@@ -50,15 +101,15 @@ describe('deltas', () => {
       return out;
     };
     expect(way(0, 13)).toEqual([0, 11, 12, 13]);
-    expect(way(1, 10)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
-    expect(way(16, 6)).toEqual([16, 8, 7, 6]);
+    expect(way(1, 10)).toEqual([1, 2, 3, 4, 8, 9, 10]);
+    expect(way(16, 6)).toEqual([16, 12, 8, 7, 6]);
     expect(deltas.step(16, 17)).toBeUndefined();
   });
 
   it('stays within its budget, dropping first what was not used for longest', () => {
     const deltas = new Deltas(20_000);
     for (let n = 0; n < 100; n++) {
-      deltas.put(delta(n, n + 1, [n], [1]), 0);
+      deltas.put(delta(n, n + 1, { [n]: 1 }));
       if (deltas.has(0, 1)) deltas.touch(deltas.step(0, 1)!);
       expect(deltas.bytes).toBeLessThanOrEqual(20_000);
     }

@@ -1,0 +1,122 @@
+/**
+ * What differs between two moments of the pool: which words and what to xor there, which leads from either moment to the
+ * other. Words ascend, since going over memory in order is several times as fast, and are named by their distance from the
+ * one before: six bytes a word instead of eight, and what reads them is bound by memory.
+ *
+ *   gaps   u16   5   1   65280   700          words 5, 6, (65286), 65986; a step too far for 16 bits is made in several,
+ *   xors   u32   .   .   0       .            with nothing to xor on the way
+ *
+ * What changed is found by comparing LINES of 16 words, a line of the processor's cache, with copies made before the first
+ * write to each.
+ */
+export const LINE_SHIFT = 4;
+export const LINE_WORDS = 16;
+/** A step that brings one near, and leaves room for the words of a line. */
+const STEP = 0xff00;
+
+export interface Changes {
+  readonly gaps: Uint16Array;
+  readonly xors: Uint32Array;
+  /** All words are below it. */
+  readonly end: number;
+}
+/** Bytes of memory, but for a constant. */
+export const bytesOfChanges = ({ xors }: Changes): number => 6 * xors.length;
+
+/** Goes from one of the two moments to the other. @param touched by word >>> shift: set to 1 */
+export function flip(words: Uint32Array, { gaps, xors }: Changes, touched: Uint8Array, shift: number): void {
+  let at = 0;
+  for (let n = 0; n < gaps.length; n++) {
+    at += gaps[n]!;
+    words[at] = words[at]! ^ xors[n]!;
+    touched[at >>> shift] = 1;
+  }
+}
+
+/** Takes changes in order. */
+class Gatherer {
+  private count = 0;
+  private last = 0;
+  private gaps = new Uint16Array(1 << 14);
+  private xors = new Uint32Array(1 << 14);
+
+  /** The words of the line at `from` of `a` that differ from those at `to` of `b`; they are words at, at + 1 ... */
+  line(at: number, a: Uint32Array, from: number, b: Uint32Array, to: number): void {
+    this.room(at);
+    const { gaps, xors } = this;
+    let { count, last } = this;
+    for (let i = 0; i < LINE_WORDS; i++) {
+      const x = a[from + i]! ^ b[to + i]!;
+      if (x === 0) continue;
+      gaps[count] = at + i - last;
+      xors[count++] = x;
+      last = at + i;
+    }
+    this.count = count;
+    this.last = last;
+  }
+  /** Makes room for one more line, and comes near to it. */
+  private room(at: number): void {
+    const far = Math.max(0, Math.floor((at - this.last) / STEP));
+    if (this.count + LINE_WORDS + far > this.xors.length) {
+      const length = 2 * (this.count + LINE_WORDS + far);
+      this.gaps = grown(this.gaps, new Uint16Array(length));
+      this.xors = grown(this.xors, new Uint32Array(length));
+    }
+    for (let n = 0; n < far; n++) {
+      this.gaps[this.count] = STEP;
+      this.xors[this.count++] = 0;
+      this.last += STEP;
+    }
+  }
+  finish(): Changes {
+    const { gaps, xors, count, last } = this;
+    return { gaps: gaps.slice(0, count), xors: xors.slice(0, count), end: last + 1 };
+  }
+}
+const grown = <T extends { set(a: T): void }>(old: T, bigger: T): T => {
+  bigger.set(old);
+  return bigger;
+};
+
+/** Words as they are, and copies of the lines that may have changed. */
+export interface Copies {
+  readonly words: Uint32Array;
+  readonly copies: Uint32Array;
+  /** By line: 1 + number of its copy, 0 for a line that did not change. */
+  readonly copyOf: Uint32Array;
+}
+/** What differs between then and now in the first lines. */
+export function changesOf({ words, copies, copyOf }: Copies, lines: number): Changes {
+  const out = new Gatherer();
+  for (let line = 0; line < lines; line++) {
+    const at = line << LINE_SHIFT;
+    if (copyOf[line] !== 0) out.line(at, copies, (copyOf[line]! - 1) << LINE_SHIFT, words, at);
+  }
+  return out.finish();
+}
+
+/** Zeros between uses: sums of changes, and which lines have some. */
+export interface Scratch {
+  readonly words: Uint32Array;
+  readonly lines: Uint8Array;
+}
+export const scratchOf = (words: number): Scratch => ({
+  words: new Uint32Array(words),
+  lines: new Uint8Array(words >>> LINE_SHIFT),
+});
+const ZEROS = new Uint32Array(LINE_WORDS);
+
+/** Changes that follow each other as one. @param scratch of at least as many words as any of them reaches, a multiple of a line */
+export function joined(parts: readonly Changes[], { words, lines }: Scratch): Changes {
+  for (const part of parts) flip(words, part, lines, LINE_SHIFT);
+  const out = new Gatherer();
+  for (let line = 0; line < lines.length; line++) {
+    if (lines[line] === 0) continue;
+    const at = line << LINE_SHIFT;
+    out.line(at, words, at, ZEROS, 0);
+    words.fill(0, at, at + LINE_WORDS);
+    lines[line] = 0;
+  }
+  return out.finish();
+}
