@@ -134,6 +134,8 @@ export interface RunOptions {
   /** Ticks between pauses. */
   readonly stride?: number;
   readonly ticks?: number;
+  /** Before the first instruction. */
+  readonly before?: (xen: Xen) => void;
 }
 /** Hears of whole events, in order. */
 export function listening(): { log: Log; events: Event[] } {
@@ -168,7 +170,8 @@ export function run(code: readonly number[], options: RunOptions = {}): Run {
     intern: addresses => addresses.length,
     printed: line => printed.push(line),
   }) as Xen;
-  const { stride = 1e9, ticks = 1e6 } = options;
+  const { stride = 1e9, ticks = 1e6, before } = options;
+  before?.(xen);
   let paused: ReturnType<Xen['run']> = 'limit';
   for (let until = stride; typeof paused === 'string' && xen.ticks < ticks; until = xen.ticks + stride)
     paused = xen.run(asTicks(Math.min(until, ticks)));

@@ -42,10 +42,12 @@ export interface BounceOptions {
   readonly code?: number | undefined;
   /** Flags as they are pushed, where those are not the current ones. */
   readonly rflags?: bigint;
+  /** What it is about, should the domain die of it. */
+  readonly what?: string;
 }
 
 /** Lets the guest's kernel go on at `target` with a frame on its stack. Crashes the domain where that cannot be. */
-export function bounce(xen: Xen, target: Target, { code, rflags }: BounceOptions = {}): void {
+export function bounce(xen: Xen, target: Target, { code, rflags, what = 'an upcall' }: BounceOptions = {}): void {
   const { cpu, vcpu } = xen;
   const get = (name: string): bigint => cpu.get(REG[name]!);
   const flags = rflags ?? get('rflags');
@@ -57,7 +59,7 @@ export function bounce(xen: Xen, target: Target, { code, rflags }: BounceOptions
   }
   sp &= ~15n;
   if (sp > XEN_FROM && sp < XEN_TO + 64n) {
-    domainCrashSync(xen, 'create_bounce_frame_bad_sp', 'the stack for a trap is in Xen’s part of the address space');
+    domainCrashSync(xen, 'create_bounce_frame_bad_sp', `the stack for ${what} is in Xen’s part of the address space`);
     return;
   }
   const wasMasked = xen.upcallMask;
@@ -74,7 +76,7 @@ export function bounce(xen: Xen, target: Target, { code, rflags }: BounceOptions
     at = BigInt.asUintN(64, at - 8n);
     if (!xen.guest.putWord(at, value)) {
       if (xen.generation === '4.17') showPageWalk(xen, at);
-      domainCrashSync(xen, 'create_bounce_frame', 'the stack for a trap is not there to be written');
+      domainCrashSync(xen, 'create_bounce_frame', `the stack for ${what} cannot be written`);
       return;
     }
   }
@@ -85,7 +87,7 @@ export function bounce(xen: Xen, target: Target, { code, rflags }: BounceOptions
   cpu.set(REG.cs!, FLAT_CS);
   cpu.set(REG.rsp!, at);
   if (target.address === 0n) {
-    domainCrashSync(xen, 'create_bounce_frame_bad_bounce_ip', 'it has no handler for what happened');
+    domainCrashSync(xen, 'create_bounce_frame_bad_bounce_ip', `no handler for ${what}`);
     return;
   }
   goTo(xen, target.address);
@@ -130,7 +132,7 @@ export function systemCall(xen: Xen): void {
     cpu.set(REG.r11!, get('rflags') & ~RFLAGS.RF);
     cpu.set(REG.cs!, FLAT_CS);
     cpu.set(REG.ss!, FLAT_SS);
-    bounce(xen, vcpu.syscall);
+    bounce(xen, vcpu.syscall, { what: 'a system call' });
     cpu.set(REG.rflags!, get('rflags') & ~DF);
     if (!xen.over) cpu.set(REG.r11!, get('rflags'));
     if (behind?.kind === 'trap') xen.afterwards = behind.trap;

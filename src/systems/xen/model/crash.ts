@@ -24,6 +24,11 @@ const EXCEPTION_NAMES = {
 } as const;
 const hex4 = (n: number | bigint): string => hex(n).padStart(4, '0');
 
+/** An exception as people call it: "invalid opcode (#UD)". */
+export function exceptionName(vector: number): string {
+  const [words, short] = [EXCEPTION_NAMES['4.1'][vector], EXCEPTION_NAMES['4.17'][vector]];
+  return words === undefined ? `interrupt ${vector}` : `${words} (${short})`;
+}
 /** The guest has no handler: do_guest_trap and propagate_page_fault in 4.1, pv_inject_event in 4.17. */
 export function printUnhandled(xen: Xen, vector: number, code: number, address: bigint | undefined): void {
   const name = EXCEPTION_NAMES[xen.generation][vector] ?? '???';

@@ -14,7 +14,7 @@ import type { Trap } from '../../../machine/engine/exits.js';
 import { CR0, RFLAGS } from '../../../machine/x86/control.js';
 import { VECTOR } from '../../../machine/x86/fault.js';
 import { bounce } from './bounce.js';
-import { printUnhandled } from './crash.js';
+import { exceptionName, printUnhandled } from './crash.js';
 import { isXenAddress } from './guest-memory.js';
 import { GDT_AT, GDT_PAGES, LDT_AT } from './layout.js';
 import { forcedInstruction, privilegedInstruction } from './privileged.js';
@@ -90,6 +90,7 @@ function deliver(xen: Xen, { vector, code, address, kind }: Trap, seq: number): 
       {
         code: WITH_CODE.has(vector) ? (code ?? 0) : undefined,
         // A fault is pushed with RF, so that a breakpoint on its instruction does not stop it again (SDM 3B, 17.3.1.1).
+        what: exceptionName(vector),
         rflags: kind === 'fault' && vector !== VECTOR.debug ? flags | RFLAGS.RF : flags,
       },
     );

@@ -192,10 +192,11 @@ function promoteAbove(core: Core, table: Frame, level: number): Rc {
     }
     if (rc !== 0) {
       core.say(`failure${level as 2 | 3 | 4}`, rc, i);
-      if (i === 0) return rc;
-      // What this table took so far is given back later; a child that failed half way is then its business.
+      // What this table took so far is given back later; a child that failed half way is then its business. (Xen keeps a
+      // child of entry 0 pending by itself, and then loses sight of it where the table above fails at a later entry.)
       const child = core.pending;
       assert(!child || child.mfn === frameIn(entry), 'what is pending is what failed');
+      if (i === 0 && !partialSet && !child) return rc;
       stop(i, partialSet || child !== undefined);
       core.pending = { mfn: table, parent: -1, partial: true, cause: core.cause };
       return rc;

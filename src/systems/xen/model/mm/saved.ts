@@ -34,7 +34,9 @@ export function packColumns(columns: FrameColumns): SavedFrames {
     }
     return out;
   };
-  return Object.fromEntries(Object.entries(columns).map(([name, column]) => [name, runs(column)])) as unknown as SavedFrames;
+  return Object.fromEntries(
+    Object.entries(columns).map(([name, column]) => [name, runs(column)]),
+  ) as unknown as SavedFrames;
 }
 /** Fills the columns. Throws Trouble where the runs do not fill them, or a value does not fit. */
 export function unpackColumns(saved: unknown, columns: FrameColumns): void {
