@@ -212,3 +212,20 @@ test('a type change flushes the TLB if the frame was in use since the last flush
   w.ext([[MMUEXT.pin_l1_table, 40]]); // never used
   expect(flushes()).toBe(0);
 });
+
+test('a failure three levels down, behind an entry that was fine, gives everything back', () => {
+  const w = world();
+  tree(w);
+  w.set(20, 1, to(24, P | RW | US)); // level 4, a later entry
+  w.set(24, 0, to(25, P | RW | US)); // level 3, the first
+  w.set(25, 0, to(23, P | RW | US));
+  w.set(25, 1, to(26, P | RW | US)); // level 2, a later one
+  w.set(26, 0, to(300, P)); // no such frame
+  const before = [[...w.mm.frames.total], [...w.mm.frames.typeCount]];
+  expect(w.ext([[MMUEXT.pin_l4_table, 20]])).toBe(-1); // EPERM
+  expect([[...w.mm.frames.total], [...w.mm.frames.typeCount]]).toEqual(before);
+  recount(w);
+  w.set(26, 0, 0n);
+  expect(w.ext([[MMUEXT.pin_l4_table, 20]])).toBe(0);
+  recount(w);
+});

@@ -12,11 +12,11 @@ import { ARENA, P, ptr, RW, to, US, type World, world } from './world.js';
 
 /** Frames by what they are mostly used for: two roots, and so on; the rest is memory. 16 is the first of the domain's. */
 const LEVELS: Readonly<Record<number, readonly number[]>> = {
-  4: [16, 17, 18],
-  3: [19, 20, 21],
-  2: [22, 23, 24],
-  1: [25, 26, 27, 28],
-  0: [29, 30, 31],
+  4: [16, 17],
+  3: [18, 19],
+  2: [20, 21],
+  1: [22, 23, 24],
+  0: [25, 26],
 };
 const POOL = Object.values(LEVELS).flat();
 const levelOf = (frame: number): number => Number(Object.entries(LEVELS).find(([, list]) => list.includes(frame))![0]);
@@ -88,7 +88,7 @@ const op = fc.oneof(
     weight: 2,
     arbitrary: fc.tuple(
       fc.constantFrom(MMUEXT.new_baseptr, MMUEXT.new_user_baseptr),
-      fc.constantFrom(16n, 17n, 18n, 19n),
+      fc.constantFrom(16n, 16n, 17n, 17n, 18n),
       fc.constant(0n),
     ),
   },
@@ -120,9 +120,9 @@ const op = fc.oneof(
 );
 const address = fc
   .tuple(
-    fc.constantFrom(0, 1, 2, 256, 272, 511),
-    fc.integer({ min: 0, max: 3 }),
-    fc.integer({ min: 0, max: 3 }),
+    fc.constantFrom(0, 0, 0, 1, 256, 272),
+    fc.constantFrom(0, 0, 0, 1),
+    fc.constantFrom(0, 0, 0, 1),
     fc.integer({ min: 0, max: 3 }),
   )
   .map(([a, b, c, d]) =>
@@ -147,7 +147,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 8,
     arbitrary: fc.record({
       kind: fc.constant('update' as const),
-      command: fc.constantFrom(0, 0, 0, 2, 1, 3, 4),
+      command: fc.constantFrom(0, 0, 0, 0, 0, 2, 2, 1, 3, 4),
       slots: fc.array(slot, { minLength: 1, maxLength: 5 }),
     }),
   },
@@ -260,6 +260,17 @@ const check = (workMax: number | undefined, steps: readonly Step[], m2pStrict: b
   Object.assign(w.domain, { m2pStrict });
   const told = new Told();
   told.fold(w.taken());
+  // The guest starts as guests do, on a tree that is pinned and maps one of its own tables read only.
+  for (const [frame, value] of [
+    [16, to(18, P | RW | US)],
+    [18, to(20, P | RW | US)],
+    [20, to(22, P | RW | US)],
+    [22, to(25, P | RW)],
+  ] as const)
+    w.set(frame, 0, value);
+  w.set(22, 1, to(22, P));
+  expect(w.mm.pin(asFrame(16), 4) && w.mm.start(asFrame(16))).toBe(true);
+  told.fold(w.taken());
   recount(w);
   for (const s of steps) {
     const before = counts(w);
@@ -271,7 +282,8 @@ const check = (workMax: number | undefined, steps: readonly Step[], m2pStrict: b
   told.check(w);
   return w;
 };
-const runs = { numRuns: 150, ...(process.env['SEED'] ? { seed: Number(process.env['SEED']) } : {}) };
+const numRuns = Number(process.env.RUNS ?? 40);
+const runs = { numRuns, ...(process.env.SEED ? { seed: Number(process.env.SEED) } : {}) };
 
 test('after random calls, types and counts are what references make them, and events say the same', () => {
   fc.assert(
@@ -312,6 +324,6 @@ test('calls that give way end as those that do not', () => {
         expect(Buffer.compare(inPieces.memory.guest, memory)).toBe(0);
       },
     ),
-    { ...runs, numRuns: 60 },
+    { ...runs, numRuns: Math.ceil(numRuns / 2) },
   );
 }, 120_000);

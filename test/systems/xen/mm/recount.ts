@@ -41,8 +41,9 @@ export function recount({ mm, domain, memory }: World): void {
     const level = frames.type[n]!;
     const end = flags & PARTIAL ? frames.entriesDone[n]! : 512;
     for (let i = 0; i < 512; i++) {
+      if (!(memory.guest[n * 4096 + 8 * i]! & 1)) continue;
       const entry = memory.read(asPaddr(n * 4096 + 8 * i), 8);
-      if (!(entry & 1n) || (level === 4 && i >= 256 && i < 272)) continue;
+      if (level === 4 && i >= 256 && i < 272) continue;
       const target = Number((entry >> 12n) & 0xff_ffff_ffffn);
       if (i === end && flags & PARTIAL && flags & PARTIAL_SET && target !== n) refer(target);
       if (i >= end) continue;

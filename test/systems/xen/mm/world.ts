@@ -25,6 +25,8 @@ export interface WorldOptions {
   readonly first?: number;
 }
 
+/** The block all worlds write to, one at a time. */
+const block = blockOver(new ArrayBuffer(BLOCK_BYTES));
 /** Processors by size of memory: making one takes longer than most tests. One world of a size at a time. */
 const cpus = new Map<number, Cpu>();
 function cpuOf(frames: number): Cpu {
@@ -43,7 +45,7 @@ export function world({ generation = '4.17', workMax, frames = 256, first = 16 }
     for (let i = 0; i < block.count; i++) events.push(eventAt(block, i));
     return block;
   };
-  const log = new Log({ swap: drain }, blockOver(new ArrayBuffer(BLOCK_BYTES)));
+  const log = new Log({ swap: drain }, block);
   const arena = new Uint8Array(ARENA_BYTES);
   const arenaView = new DataView(arena.buffer);
   const m2p = new Map<number, bigint>();
