@@ -32,6 +32,7 @@ const open = (file: string, position: string): Promise<number> =>
         out(`  rewalk ${verb} ${file}${verb === 'show' ? " '#0'" : ''}`);
       return 2;
     }
+    process.env.NODE_ENV ??= 'production'; // React's checks for developers cost more than drawing
     const { openDebugger } = await import('../tui/open.js');
     await openDebugger(source, at, notes);
     return 0;

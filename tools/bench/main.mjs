@@ -10,6 +10,7 @@ const BENCHMARKS = {
   cpu: () => import('./cpu.mjs'),
   engine: () => import('./engine.mjs'),
   recording: () => import('./recording.mjs'),
+  tui: () => import('./tui.mjs'),
 };
 
 const { values: options, positionals } = parseArgs({
