@@ -82,8 +82,9 @@ async function explain(given: string, options: Options): Promise<number> {
     flushOut();
   }
   if (first.length === 0) {
+    const what = given ? 'this line is not' : `none of ${read} lines is`;
     process.stderr.write(
-      `rewalk: explain: ${given ? 'this is' : `${read} lines read, none is`} no message that is known: ${RULES.map(r => r.id).join(', ')} messages about a guest's page tables, traps and end are\n`,
+      `rewalk: explain: ${what} a message that is known; known are those of ${RULES.map(r => r.id).join(', ')} about page tables, traps and the end of a guest\n`,
     );
     return 1;
   }

@@ -51,6 +51,11 @@ export const VERBS: readonly Entry[] = [
     load: () => import('./blame.js'),
   },
   { name: 'frame', summary: 'a frame: its type and counts, who maps it, its ledger', load: () => import('./frame.js') },
+  {
+    name: 'check',
+    summary: 'the first event that breaks a rule of the system: counts, types, tables that belong together',
+    load: () => import('./check.js'),
+  },
   { name: 'mem', summary: 'guest memory at a moment, by running again', load: () => import('./mem.js') },
   {
     name: 'expand',

@@ -28,3 +28,26 @@ export interface ExplainOptions {
   /** The layout of words, where it is known; else it is recognised. */
   readonly generation?: string | undefined;
 }
+
+/** A rule that did not hold. */
+export interface Violation {
+  readonly rule: string;
+  /** The event that broke it. */
+  readonly seq: number;
+  /** The last event before the guest went on, with the rule broken; of a window, the one at which it held again. */
+  readonly until: number;
+  readonly frame: number;
+  readonly text: string;
+}
+export interface Checked {
+  /** What was checked: a sentence for each rule. */
+  readonly rules: Readonly<Record<string, string>>;
+  /** Events looked at. */
+  readonly events: number;
+  /** Broken while the guest ran, in order of the events that broke them. */
+  readonly violations: readonly Violation[];
+  /** Broken only between two entries of one batch. */
+  readonly windows: readonly Violation[];
+  /** How many violations there were; more than are listed, perhaps. */
+  readonly counted: number;
+}
