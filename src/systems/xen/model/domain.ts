@@ -42,7 +42,10 @@ export interface Domain {
   readonly m2pStrict: boolean;
   /** What Xen puts into slots 256 to 271 of the level-4 table in frame `l4`, in order (init_xen_l4_slots). M2P included. */
   xenSlots(l4: Frame): readonly bigint[];
-  /** The guest's GDT changed: map these frames (checked, referenced) and load it; the entries told as descriptor events. */
+  /**
+   * The guest's GDT changed: map these frames (checked, referenced) and load it, with an empty TLB; the entries are told as
+   * descriptor events.
+   */
   loadGdt(frames: readonly Frame[], entries: number): void;
   /** The guest's LDT is now at this linear address, none of its pages mapped yet. 0 entries for none. */
   loadLdt(at: bigint, entries: number): void;

@@ -1,12 +1,13 @@
 /** mmuext_op: pins, base pointers, flushes and the rest (mm.c, do_mmuext_op). A command is a function in a table. */
 import { asPaddr, type Frame, PAGE_BYTES } from '../../../../base/brand.js';
-import { BATCH, CLASS, ERRNO, type FrameType, MMUEXT, PATH, TYPE } from '../../names.js';
+import { BATCH, CLASS, ERRNO, type FrameType, MMUEXT, TYPE } from '../../names.js';
 import type { Handler } from '../domain.js';
 import { Batch } from './batch.js';
 import { pageOwner, requestCall } from './call.js';
 import { type Core, ERESTART, type Rc } from './core.js';
-import { isGuestAddress, XEN_SLOTS } from './entries.js';
+import { isGuestAddress } from './entries.js';
 import { FLAG } from './frames.js';
+import { showM2p } from './promote.js';
 import { DOMID, getPage, getPageAndType, getType, putPage, putPageAndType, putTable } from './references.js';
 import { dropLdt, setLdt } from './segments.js';
 import { flushOne, isInMask } from './update.js';
@@ -164,7 +165,7 @@ export function newBaseptr(core: Core, mfn: number): Rc {
     return rc;
   }
   dropLdt(core); // whose addresses now mean something else
-  if (!domain.m2pStrict) setM2p(core, mfn as Frame, true);
+  if (!domain.m2pStrict) showM2p(core, mfn as Frame, true);
   domain.kernelRoot = mfn as Frame;
   core.loadRoots();
   return old === 0 ? 0 : putTable(core, old);
@@ -180,19 +181,12 @@ function newUserBaseptr(core: Core, mfn: number): Rc {
       if (rc !== ERESTART) core.say('userBaseptr', rc, mfn);
       return rc;
     }
-    if (domain.m2pStrict) setM2p(core, mfn as Frame, false);
+    if (domain.m2pStrict) showM2p(core, mfn as Frame, false);
   }
   domain.userRoot = mfn as Frame;
   domain.userRootChanged();
   return old === 0 ? 0 : putTable(core, old);
 }
-/** fill_ro_mpt, zap_ro_mpt: whether a level-4 table shows the M2P. */
-function setM2p(core: Core, root: Frame, shown: boolean): void {
-  const entry = shown ? core.domain.xenSlots(root)[0]! : 0n;
-  if (shown && core.entry(root, XEN_SLOTS.first) !== 0n) return;
-  core.write(root, XEN_SLOTS.first, entry, PATH.xen);
-}
-
 /** MMUEXT_CLEAR_PAGE: also for pages the guest has nowhere mapped. */
 function clearPage(core: Core, mfn: number): Rc {
   if (!getWritable(core, mfn)) {

@@ -203,13 +203,27 @@ function promoteAbove(core: Core, table: Frame, level: number): Rc {
     }
     core.write(table, i, adjusted(level, entry), PATH.adjust);
   }
-  // Whatever the guest left in Xen's slots is overwritten (init_xen_l4_slots).
-  if (level === 4) {
-    const slots = core.domain.xenSlots(table);
-    assert(slots.length === XEN_SLOTS.last - XEN_SLOTS.first + 1, 'Xen has sixteen slots');
-    for (const [n, entry] of slots.entries()) core.write(table, XEN_SLOTS.first + n, entry, PATH.xen);
-  }
+  if (level === 4) fillXenSlots(core, table);
   return 0;
+}
+
+/**
+ * init_xen_l4_slots: whatever the guest left in Xen's slots is overwritten. The M2P is in there at once in 4.1; in 4.17 only
+ * for guests that want it hidden from user code, whose tables lose it when they become a user root; others get it when they
+ * become a kernel root (`showM2p`).
+ */
+function fillXenSlots(core: Core, table: Frame): void {
+  const { domain } = core;
+  const slots = domain.xenSlots(table);
+  assert(slots.length === XEN_SLOTS.last - XEN_SLOTS.first + 1, 'Xen has sixteen slots');
+  const withM2p = domain.generation === '4.1' || domain.m2pStrict;
+  for (const [n, entry] of slots.entries())
+    core.write(table, XEN_SLOTS.first + n, n === 0 && !withM2p ? 0n : entry, PATH.xen);
+}
+/** fill_ro_mpt, zap_ro_mpt: whether a level-4 table shows the M2P. */
+export function showM2p(core: Core, root: Frame, shown: boolean): void {
+  const isShown = core.entry(root, XEN_SLOTS.first) !== 0n;
+  if (shown !== isShown) core.write(root, XEN_SLOTS.first, shown ? core.domain.xenSlots(root)[0]! : 0n, PATH.xen);
 }
 
 /** demote_l1_table .. demote_l4_table: gives back the references of a table's entries, the last one first. */
