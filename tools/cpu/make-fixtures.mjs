@@ -26,6 +26,13 @@ const CASES = {
   branch: 100,
   string: 200,
   x87: 50,
+  'sse-move': 24,
+  'sse-shuffle': 16,
+  'sse-integer': 24,
+  'sse-arithmetic': 120,
+  'sse-compare': 90,
+  'sse-convert': 90,
+  'sse-approximate': 40,
   mmx: 40,
 };
 
