@@ -144,7 +144,7 @@ test('without a handler Xen says so in the words of 2011, and crashes the domain
   // All of it happens inside the trap.
   const [trap] = of(made.events, 'trap');
   expect(of(made.events, 'console').every(e => e.cause === trap!.seq)).toBe(true);
-  expect(made.events.at(-1)).toMatchObject({ kind: 'end', how: 'killed' });
+  expect(made.events.at(-1)).toMatchObject({ kind: 'end', how: 'killed', cause: trap!.seq });
 });
 test('and in the words of today', () => {
   const made = run([...onStack, ...bytes('0f0b')]);

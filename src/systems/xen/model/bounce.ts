@@ -213,12 +213,16 @@ function checkReturn(xen: Xen, rip: bigint, cs: bigint, ss: bigint): void {
   });
   if (failed === undefined) return;
   if (failed.kind === 'trap') injectFault(xen, failed.trap satisfies Trap);
-  else if (failed.kind === 'unimplemented') xen.over = { how: 'killed', reason: `not implemented: ${failed.what}` };
+  else if (failed.kind === 'unimplemented') xen.stop({ how: 'killed', reason: `not implemented: ${failed.what}` });
   else throw new Error(`internal error: ${failed.kind} while returning to the guest`);
 }
 
 function fatal(xen: Xen, place: string, message: string): void {
   xen.print(`${prefix(xen, place)}${message}`);
-  if (xen.generation === '4.1') xen.print(`${prefix(xen, 'traps.c:317')}Fatal error`);
+  xen.print(
+    xen.generation === '4.1'
+      ? `${prefix(xen, 'traps.c:317')}Fatal error`
+      : 'domain_crash called from arch/x86/pv/iret.c:104',
+  );
   xen.crash(message);
 }

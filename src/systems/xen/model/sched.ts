@@ -33,14 +33,14 @@ const REASONS: readonly { readonly how: 'halted' | 'panic'; readonly reason: str
 ];
 
 function shutDown(xen: Xen, reason: number): bigint {
-  xen.over = REASONS[reason] ?? { how: 'halted', reason: `the guest shut down with reason ${reason}` };
+  xen.stop(REASONS[reason] ?? { how: 'halted', reason: `the guest shut down with reason ${reason}` });
   return 0n;
 }
 /** vcpu_block_enable_events: upcalls are unmasked; with one waiting there is no blocking. */
 function block(xen: Xen): bigint {
   xen.upcallMask = false;
   if (!xen.upcallPending)
-    xen.over = { how: 'halted', reason: 'the guest waits for an event, and there is nothing that could raise one' };
+    xen.stop({ how: 'halted', reason: 'the guest waits for an event, and there is nothing that could raise one' });
   return 0n;
 }
 export const schedOp: Handler<Xen> = (xen, [command, arg]) => {

@@ -107,7 +107,7 @@ export function storeToTable(xen: Xen, cr2: Vaddr): boolean {
   const make = STORES[insn.op];
   const plain = position === 0 || insn.op === 'xchg';
   if (!make || !plain || ![1, 2, 4, 8].includes(bytes) || high(insn)) {
-    xen.over = { how: 'killed', reason: `not implemented: a store into a page table by ${insn.op}` };
+    xen.stop({ how: 'killed', reason: `not implemented: a store into a page table by ${insn.op}` });
     return true;
   }
   const old = xen.copyFrom(at, bytes);

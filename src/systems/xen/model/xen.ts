@@ -90,8 +90,9 @@ export class Xen implements Host, Domain {
   userRoot = asFrame(0);
   kernelMode = true;
   cause = -1;
-  /** Set by whatever ends the run. */
+  /** How the run ends, and the event that was at work then. */
   over: Ended | undefined;
+  private overIn = -1;
   /** A single step that shows behind an instruction Xen did: the guest's, before it goes on. */
   afterwards: Trap | undefined;
 
@@ -171,7 +172,14 @@ export class Xen implements Host, Domain {
     }
     return 'busy';
   }
+  /** The run is over; the first reason counts. Whoever is at work returns normally. */
+  stop(ended: Ended): void {
+    if (this.over) return;
+    this.over = ended;
+    this.overIn = this.cause;
+  }
   end(ended: Ended): Ended {
+    if (this.over) this.cause = this.overIn;
     const line = this.console.take();
     if (line !== undefined) this.printed(line);
     this.crossing();
@@ -230,7 +238,7 @@ export class Xen implements Host, Domain {
         handleTrap(this, exit.trap);
         return;
       case 'unimplemented':
-        this.over = { how: 'killed', reason: `not implemented: ${exit.what} at ${hex(this.cpu.machine.pc)}` };
+        this.stop({ how: 'killed', reason: `not implemented: ${exit.what} at ${hex(this.cpu.machine.pc)}` });
         return;
       case 'bus':
         throw new Error(`internal error: a validated entry points to ${hex(exit.address)}, where there is no memory`);
@@ -380,7 +388,7 @@ export class Xen implements Host, Domain {
   }
   crash(reason: string): void {
     if (this.over) return;
-    this.over = { how: 'killed', reason };
+    this.stop({ how: 'killed', reason });
     crashReport(this);
   }
 

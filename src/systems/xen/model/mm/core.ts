@@ -43,6 +43,8 @@ export class Core {
   /** Frames the domain has, and may have (tot_pages, max_pages). */
   owned = 0;
   ownedMax = 0;
+  /** No frame below is free. */
+  freeFrom = 0;
   /** The table that is being updated (page_lock), -1 for none: messages show it so. */
   locked = -1;
   /** Seq of the pte event of the entry at work, -1 for none. */

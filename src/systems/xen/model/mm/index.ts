@@ -60,6 +60,7 @@ export class Mm {
   /** A frame is nobody's: what populate_physmap takes from. */
   free(mfn: Frame): void {
     this.core.frames.owner[mfn] = OWNER.free;
+    this.core.freeFrom = 0;
   }
   /** A frame of Xen's is shared with the domain, which may map it (share_xen_page_with_guest). */
   share(mfn: Frame, writable: boolean): void {
@@ -89,7 +90,7 @@ export class Mm {
 
   /** The guest's write to cr3 (new_guest_cr3). False if that frame cannot be a root. */
   newBaseptr(mfn: bigint): boolean {
-    return this.whole(() => newBaseptr(this.core, Number(mfn))) === 0;
+    return this.whole(() => newBaseptr(this.core, mfn)) === 0;
   }
   /** To be told of every store into a watched frame (memory.onWatched). */
   stored(at: Paddr, bytes: number, oldLo: number, oldHi: number, _newLo: number, _newHi: number, via: Via): void {

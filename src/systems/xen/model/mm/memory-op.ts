@@ -6,7 +6,7 @@ import { asFrame, type Frame, PAGE_BYTES } from '../../../../base/brand.js';
 import { ERRNO } from '../../names.js';
 import type { Answer, Domain, Handler } from '../domain.js';
 import { again, answer, type Core, type Rc, u32 } from './core.js';
-import { isGuestAddress } from './entries.js';
+import { frameIn, isGuestAddress } from './entries.js';
 import { FLAG, OWNER } from './frames.js';
 import { DOMID, getPage, putPage } from './references.js';
 
@@ -34,6 +34,8 @@ const COMMAND_BITS = 6n;
 const EXTENTS_MAX = 0xffff_ffff >>> Number(COMMAND_BITS);
 /** Largest extent a domain may ask for at once (CONFIG_DOMU_MAX_ORDER). */
 const ORDER_MAX = 9;
+/** Wishes about the memory (XENMEMF_*); a domain may not insist on a node. */
+const FLAGS = { addressBits: 0xff, node: 0xff00, onDemand: 0x1_0000, exactNode: 0x2_0000 } as const;
 /** What the guest sees of the M2P, whatever memory there is. */
 const M2P = { from: 0xffff_8000_0000_0000n, to: 0xffff_8040_0000_0000n } as const;
 const E820_RAM = 1;
@@ -70,6 +72,8 @@ export const memoryOp =
       }
       case XENMEM.memory_map:
         return memoryMap(core, arg, readAt(arg, 16));
+      case XENMEM.machphys_mfn_list:
+        return machphysList(core, readAt(arg, 24), arg);
       case XENMEM.machphys_mapping:
         return isGuestAddress(arg) && domain.copyTo(arg, u64s(M2P.from, M2P.to, (M2P.to - M2P.from) / 8n - 1n))
           ? 0n
@@ -87,6 +91,7 @@ export const memoryOp =
     }
   };
 
+const u32s = (...values: number[]): Uint8Array => new Uint8Array(Uint32Array.from(values).buffer);
 const u64s = (...values: bigint[]): Uint8Array => new Uint8Array(BigUint64Array.from(values).buffer);
 
 /**
@@ -109,7 +114,9 @@ function reservation(
   const flags = wanted.getUint32(20, true);
   if (extents > EXTENTS_MAX || start >= extents || !own(wanted.getUint16(24, true))) return start;
   if (order > ORDER_MAX || (list === 0n ? op !== XENMEM.increase_reservation : !isGuestAddress(list))) return start;
-  if ((flags & 0xff) !== 0 && (flags & 0xff) <= 12) return start; // memory below an address that has no frames
+  if ((flags & FLAGS.addressBits) !== 0 && (flags & FLAGS.addressBits) <= 12) return start; // below the first frame's end
+  if (flags & FLAGS.exactNode && flags & FLAGS.node) return start;
+  if (op === XENMEM.populate_physmap && flags & FLAGS.onDemand) return start; // not for oneself
   const each = op === XENMEM.decrease_reservation ? release : op === XENMEM.populate_physmap ? populate : increase;
   let i = Number(start);
   for (; i < Number(extents); i++) {
@@ -177,7 +184,9 @@ function allocate(core: Core, order: number): Frame | undefined {
     core.say('overAllocation', domain.id, core.owned + size, core.ownedMax);
     return undefined;
   }
-  for (let first = 0; first + size <= frames.count; first += size) {
+  while (core.freeFrom < frames.count && frames.owner[core.freeFrom] !== OWNER.free) core.freeFrom++;
+  for (let first = core.freeFrom - (core.freeFrom % size); first + size <= frames.count; first += size) {
+    core.spend(1);
     let n = 0;
     while (n < size && frames.owner[first + n] === OWNER.free) n++;
     if (n < size) continue;
@@ -185,6 +194,25 @@ function allocate(core: Core, order: number): Frame | undefined {
     return asFrame(first);
   }
   return undefined;
+}
+
+/**
+ * XENMEM_machphys_mfn_list (x86_64/mm.c): the frame with which each 2 MiB of the M2P begins. The argument: how many fit
+ * u32, list u64, how many there are u32.
+ */
+function machphysList(core: Core, wanted: DataView | undefined, arg: bigint): bigint {
+  const { domain } = core;
+  if (!wanted) return answer(-ERRNO.EFAULT);
+  const list = wanted.getBigUint64(8, true);
+  const pieces = Math.ceil((domain.frames * 8) / 2 ** 21);
+  const count = Math.min(wanted.getUint32(0, true), pieces);
+  for (let n = 0; n < count; n++) {
+    let entry = domain.xenSlots(domain.kernelRoot)[0]!;
+    for (const at of [0, n, 0]) entry = core.entry(asFrame(frameIn(entry)), at); // levels 3, 2 and 1
+    const to = list + BigInt(8 * n);
+    if (!isGuestAddress(to) || !domain.copyTo(to, u64s(BigInt(frameIn(entry))))) return answer(-ERRNO.EFAULT);
+  }
+  return domain.copyTo(arg + 16n, u32s(count)) ? 0n : answer(-ERRNO.EFAULT);
 }
 
 /** XENMEM_memory_map: entries u32, buffer u64. The toolstack gives PV domains one range of memory from 0 on. */
@@ -196,9 +224,7 @@ function memoryMap({ domain, ownedMax }: Core, arg: bigint, wanted: DataView | u
   const view = new DataView(e820.buffer);
   view.setBigUint64(8, BigInt(ownedMax * PAGE_BYTES), true);
   view.setUint32(16, E820_RAM, true);
-  const count = new Uint8Array(4);
-  count[0] = entries;
   const isCopied =
-    (entries === 0 || (isGuestAddress(buffer) && domain.copyTo(buffer, e820))) && domain.copyTo(arg, count);
+    (entries === 0 || (isGuestAddress(buffer) && domain.copyTo(buffer, e820))) && domain.copyTo(arg, u32s(entries));
   return isCopied ? 0n : answer(-ERRNO.EFAULT);
 }

@@ -45,8 +45,8 @@ const COMMANDS: Readonly<Record<number, Command>> = {
   [MMUEXT.pin_l3_table]: op => pin(op.core, op.arg1, TYPE.l3),
   [MMUEXT.pin_l4_table]: op => pin(op.core, op.arg1, TYPE.l4),
   [MMUEXT.unpin_table]: op => unpin(op.core, op.arg1),
-  [MMUEXT.new_baseptr]: op => newBaseptr(op.core, Number(op.arg1)),
-  [MMUEXT.new_user_baseptr]: op => newUserBaseptr(op.core, Number(op.arg1)),
+  [MMUEXT.new_baseptr]: op => newBaseptr(op.core, op.arg1),
+  [MMUEXT.new_user_baseptr]: op => newUserBaseptr(op.core, op.arg1),
   [MMUEXT.tlb_flush_local]: flushLocal,
   [MMUEXT.invlpg_local]: ({ core, arg1 }) => {
     flushOne(core, arg1);
@@ -66,8 +66,8 @@ const COMMANDS: Readonly<Record<number, Command>> = {
     return -ERRNO.EINVAL;
   },
   [MMUEXT.set_ldt]: ({ core, arg1, arg2 }) => setLdt(core, arg1, Number(arg2 & 0xffff_ffffn)),
-  [MMUEXT.clear_page]: ({ core, arg1 }) => clearPage(core, Number(arg1)),
-  [MMUEXT.copy_page]: ({ core, arg1, arg2 }) => copyPage(core, Number(arg1), Number(arg2)),
+  [MMUEXT.clear_page]: ({ core, arg1 }) => clearPage(core, arg1),
+  [MMUEXT.copy_page]: ({ core, arg1, arg2 }) => copyPage(core, arg1, arg2),
   [MMUEXT.mark_super]: () => -ERRNO.EOPNOTSUPP,
   [MMUEXT.unmark_super]: () => -ERRNO.EOPNOTSUPP,
 };
@@ -83,8 +83,7 @@ export const mmuextOp =
       foreign => {
         const owner = pageOwner(core, foreign & 0xffff);
         if (owner === undefined) return -ERRNO.ESRCH;
-        // Xen's own two are no PV domains, so no command is ever about a foreign one.
-        return owner === DOMID.self ? 0 : -ERRNO.EINVAL;
+        return owner === DOMID.self ? 0 : -ERRNO.EPERM; // xsm_mmuext_op
       },
       ({ count }) => {
         const batch = new Batch(core, BATCH.mmuext_op, count);
@@ -110,8 +109,8 @@ export function pin(core: Core, arg: bigint, type: FrameType): Rc {
   const old = core.domain.generation === '4.1';
   if (!frames.exists(mfn) || !getPage(core, mfn)) {
     if (old) {
-      core.say('noRef', mfn);
-      core.say('pinning', -ERRNO.EINVAL, mfn);
+      core.say('noRef', arg);
+      core.say('pinning', -ERRNO.EINVAL, arg);
     }
     return -ERRNO.EINVAL;
   }
@@ -136,7 +135,7 @@ function unpin(core: Core, arg: bigint): Rc {
   const { frames, domain } = core;
   const mfn = Number(arg);
   if (!frames.exists(mfn) || !getPage(core, mfn)) {
-    core.say('unpinOwner', mfn, domain.id);
+    core.say('unpinOwner', arg, domain.id);
     return -ERRNO.EINVAL;
   }
   let rc: Rc = 0;
@@ -152,16 +151,17 @@ function unpin(core: Core, arg: bigint): Rc {
 }
 
 /** new_guest_cr3: MMUEXT_NEW_BASEPTR, and the guest's writes to cr3. */
-export function newBaseptr(core: Core, mfn: number): Rc {
+export function newBaseptr(core: Core, arg: bigint): Rc {
   const { domain } = core;
+  const mfn = Number(arg);
   const old = domain.kernelRoot;
   if (old === mfn) {
     core.loadRoots();
     return 0;
   }
-  const rc = getPageAndType(core, mfn, TYPE.l4);
+  const rc = getRoot(core, arg);
   if (rc !== 0) {
-    if (rc !== ERESTART) core.say('baseptr', mfn);
+    if (rc !== ERESTART) core.say('baseptr', arg);
     return rc;
   }
   dropLdt(core); // whose addresses now mean something else
@@ -171,14 +171,15 @@ export function newBaseptr(core: Core, mfn: number): Rc {
   return old === 0 ? 0 : putTable(core, old);
 }
 /** MMUEXT_NEW_USER_BASEPTR. 0 for none. */
-function newUserBaseptr(core: Core, mfn: number): Rc {
+function newUserBaseptr(core: Core, arg: bigint): Rc {
   const { domain } = core;
+  const mfn = Number(arg);
   const old = domain.userRoot;
   if (old === mfn) return 0;
   if (mfn !== 0) {
-    const rc = getPageAndType(core, mfn, TYPE.l4);
+    const rc = getRoot(core, arg);
     if (rc !== 0) {
-      if (rc !== ERESTART) core.say('userBaseptr', rc, mfn);
+      if (rc !== ERESTART) core.say('userBaseptr', rc, arg);
       return rc;
     }
     if (domain.m2pStrict) showM2p(core, mfn as Frame, false);
@@ -187,10 +188,18 @@ function newUserBaseptr(core: Core, mfn: number): Rc {
   domain.userRootChanged();
   return old === 0 ? 0 : putTable(core, old);
 }
+/** One more reference to a root table. Arguments are wider than any frame number. */
+function getRoot(core: Core, arg: bigint): Rc {
+  if (core.frames.exists(Number(arg))) return getPageAndType(core, Number(arg), TYPE.l4);
+  core.say('noRef', arg);
+  return -ERRNO.EINVAL;
+}
+
 /** MMUEXT_CLEAR_PAGE: also for pages the guest has nowhere mapped. */
-function clearPage(core: Core, mfn: number): Rc {
+function clearPage(core: Core, arg: bigint): Rc {
+  const mfn = Number(arg);
   if (!getWritable(core, mfn)) {
-    core.say('clearing', mfn);
+    core.say('clearing', arg);
     return -ERRNO.EINVAL;
   }
   core.memory.hostWrite(asPaddr(mfn * PAGE_BYTES), new Uint8Array(PAGE_BYTES));
@@ -198,9 +207,10 @@ function clearPage(core: Core, mfn: number): Rc {
   return 0;
 }
 /** MMUEXT_COPY_PAGE. */
-function copyPage(core: Core, to: number, from: number): Rc {
+function copyPage(core: Core, arg1: bigint, arg2: bigint): Rc {
+  const [to, from] = [Number(arg1), Number(arg2)];
   if (!core.frames.exists(from) || !getPage(core, from)) {
-    core.say('copyingFrom', from);
+    core.say('copyingFrom', arg2);
     return -ERRNO.EINVAL;
   }
   const isFit = getWritable(core, to);
@@ -210,7 +220,7 @@ function copyPage(core: Core, to: number, from: number): Rc {
       core.memory.guest.slice(from * PAGE_BYTES, (from + 1) * PAGE_BYTES),
     );
     putPageAndType(core, to);
-  } else core.say('copyingTo', to);
+  } else core.say('copyingTo', arg1);
   putPage(core, from);
   return isFit ? 0 : -ERRNO.EINVAL;
 }

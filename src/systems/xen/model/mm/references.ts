@@ -65,12 +65,14 @@ export function putPage(core: Core, mfn: Frame): void {
   const { frames, domain } = core;
   frames.addTotal(mfn, -1);
   if (frames.total[mfn] !== 0) return;
+  if (frames.has(mfn, FLAG.xenHeap)) return; // stays Xen's, and nobody can refer to it any more
   // cleanup_page_mappings, free_domheap_page: no writable mapping is left, and nobody's guest frame.
   assert(frames.typeCount[mfn] === 0, 'a frame that is freed has no type references');
   if (frames.type[mfn] === TYPE.writable) frames.setType(mfn, TYPE.none);
   frames.setFlag(mfn, FLAG.validated, false);
   frames.owner[mfn] = OWNER.free;
   core.owned--;
+  core.freeFrom = Math.min(core.freeFrom, mfn);
   if (domain.pfnOf(mfn) !== INVALID_M2P) domain.setPfn(mfn, INVALID_M2P);
 }
 

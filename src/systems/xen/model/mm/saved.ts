@@ -23,6 +23,7 @@ export interface SavedMm {
   readonly clock: number;
   readonly owned: number;
   readonly ownedMax: number;
+  readonly freeFrom: number;
 }
 
 export function packColumns(columns: FrameColumns): SavedFrames {
@@ -58,7 +59,7 @@ export function unpackColumns(saved: unknown, columns: FrameColumns): void {
   if (columns.entriesDone.some(n => n > 512)) throw damaged('entriesDone');
 }
 
-export function packMm({ frames, tables, pending, clock, owned, ownedMax }: Core): SavedMm {
+export function packMm({ frames, tables, pending, clock, owned, ownedMax, freeFrom }: Core): SavedMm {
   return {
     frames: frames.save(),
     gdt: [...tables.gdt],
@@ -70,6 +71,7 @@ export function packMm({ frames, tables, pending, clock, owned, ownedMax }: Core
     clock,
     owned,
     ownedMax,
+    freeFrom,
   };
 }
 /** Takes over what was saved; memory is as it was then. Throws Trouble where it is not what `packMm` makes. */
@@ -77,20 +79,26 @@ export function unpackMm(core: Core, saved: unknown): void {
   if (!isObject(saved)) throw damaged('nothing there');
   const count = core.frames.count;
   core.frames.restore(saved.frames);
-  const { gdt, gdtEntries, ldtBase, ldtEntries, ldtPages, pending, clock, owned, ownedMax } = saved;
+  const { gdt, gdtEntries, ldtBase, ldtEntries, ldtPages, pending, clock, owned, ownedMax, freeFrom } = saved;
   const tables = noTables();
   const base = typeof ldtBase === 'string' ? parseHex(ldtBase) : undefined;
   if (!isList(gdt) || gdt.length > 14 || !gdt.every(n => isWhole(n, 0, count))) throw damaged('gdt');
   if (!isList(ldtPages) || ldtPages.length !== tables.ldtPages.length) throw damaged('ldt');
   if (!ldtPages.every(n => isWhole(n, -1, count)) || base === undefined) throw damaged('ldt');
   if (!isWhole(gdtEntries, 0, 512 * 14 + 1) || !isWhole(ldtEntries, 0, 8193)) throw damaged('descriptor tables');
-  if (!isWhole(clock, 1, 2 ** 32) || !isWhole(owned, 0, count + 1) || !isWhole(ownedMax, 0, count + 1))
+  if (
+    !isWhole(clock, 1, 2 ** 32) ||
+    !isWhole(owned, 0, count + 1) ||
+    !isWhole(ownedMax, 0, count + 1) ||
+    !isWhole(freeFrom, 0, count + 1)
+  )
     throw damaged('numbers');
   core.tables = { gdt: gdt.map(asFrame), gdtEntries, ldtBase: base, ldtEntries, ldtPages: [...ldtPages] };
   core.pending = unpackPending(pending, count);
   core.clock = clock;
   core.owned = owned;
   core.ownedMax = ownedMax;
+  core.freeFrom = freeFrom;
 }
 function unpackPending(saved: unknown, frames: number): Pending | undefined {
   if (saved === null) return undefined;

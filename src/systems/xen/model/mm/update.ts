@@ -20,7 +20,6 @@ export const mmuUpdate =
   (core: Core): Handler =>
   (domain, args) => {
     let owner: number = DOMID.self;
-    let isSelf = true;
     let mustFlush = false;
     return requestCall(
       core,
@@ -33,7 +32,6 @@ export const mmuUpdate =
         const found = pageOwner(core, foreign & 0xffff);
         if (found === undefined) return -ERRNO.ESRCH;
         owner = found;
-        isSelf = owner === DOMID.self;
         return 0;
       },
       ({ count }) => {
@@ -43,12 +41,12 @@ export const mmuUpdate =
           const val = request.getBigUint64(8, true);
           const command = Number(ptr & 7n);
           return batch.entry(index, CLASS.update, command, [ptr, val], () => {
-            if (owner === DOMID.xen) return -ERRNO.EPERM; // xsm_mmu_update
-            if (command === COMMAND.machphys) return isSelf ? machphys(core, ptr, val) : -ERRNO.EINVAL;
             if (command > COMMAND.noTranslate) {
               core.say('unknownUpdate', command);
               return -ERRNO.ENOSYS;
             }
+            if (owner === DOMID.xen) return -ERRNO.EPERM; // xsm_mmu_update
+            if (command === COMMAND.machphys) return machphys(core, ptr, val, owner);
             const at = ptr - BigInt(command);
             const rc = updateAt(core, at, val, command === COMMAND.preserveAd, owner);
             if (rc.level > 1 && rc.rc === 0) mustFlush = true; // linear page tables may be in the TLB
@@ -103,9 +101,9 @@ function storePlain(core: Core, mfn: Frame, index: number, value: bigint): Rc {
 }
 
 /** MMU_MACHPHYS_UPDATE: the guest says which guest frame a machine frame is. */
-function machphys(core: Core, ptr: bigint, pfn: bigint): Rc {
+function machphys(core: Core, ptr: bigint, pfn: bigint, owner: number): Rc {
   const mfn = Number(ptr >> 12n);
-  if (!getPageFromMfn(core, mfn)) {
+  if (!getPageFromMfn(core, mfn, owner)) {
     core.say('machphysPage');
     return -ERRNO.EINVAL;
   }
