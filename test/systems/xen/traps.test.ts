@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { REG } from '../../../src/isa/x86_64.js';
+import { arrange, layoutFor } from '../../../src/systems/xen/model/layout.js';
 import { MMUEXT, PATH } from '../../../src/systems/xen/names.js';
 import {
   BASE,
@@ -11,12 +12,14 @@ import {
   gate,
   HANDLERS,
   HYPERCALL,
+  MIB,
   mov,
   OLD_XEN,
   of,
   type Run,
   type RunOptions,
   register,
+  results,
   run,
   SYSCALL,
   shutdown,
@@ -436,4 +439,68 @@ test('a store into a higher table always is', () => {
 });
 test('a store that Xen does not know how to do ends the run by its name', () => {
   expect(tableStore(bytes('48 ff 03')).ended?.reason).toBe('not implemented: a store into a page table by inc');
+});
+
+// Descriptor tables of the guest.
+
+/** Machine frames by pfn, as every guest of this size has them. */
+const MFNS = arrange(layoutFor((5 * MIB) / 4096));
+/** A page of the guest as the frame of a descriptor table: mapped read-only, its first words as given. */
+const TABLE = DATA + 0x1000n;
+const TABLE_MFN = BigInt(MFNS[Number((TABLE - BASE) >> 12n)]!);
+const readOnlyTable = (...descriptors: bigint[]): number[] => [
+  ...descriptors.flatMap((d, n) => store(TABLE + BigInt(8 * n), d)),
+  ...call(HYPERCALL.vaMapping, TABLE, (TABLE_MFN << 12n) | 0x21n, 2n),
+];
+/** Ring 3 data from 0x5000 on, all of memory, accessed. SDM 3A, 3.4.5. */
+const DATA_DESCRIPTOR = 0x00cf_f300_5000_ffffn;
+const loadFs = (selector: bigint): number[] => [...mov(0, selector), ...bytes('8ee0')];
+
+test('the guest’s GDT is where the processor looks, with Xen’s descriptors in it', () => {
+  const made = run([
+    ...onStack,
+    ...readOnlyTable(0n, DATA_DESCRIPTOR),
+    ...store(DATA + 0x900n, TABLE_MFN),
+    ...call(2, DATA + 0x900n, 512n), // set_gdt
+    ...loadFs(0xbn),
+    ...shutdown(),
+  ]);
+  expect(made.ended?.how).toBe('halted');
+  expect(results(made).slice(0, 2)).toEqual([0n, 0n]);
+  expect(register(made, REG.fs_base!)).toBe(0x5000n);
+  expect(register(made, REG.cs!)).toBe(0xe033n);
+  expect(made.xen.mm.frames.type[Number(TABLE_MFN)]).toBe(5);
+});
+test('a selector beyond the guest’s descriptors is a fault, not a way into Xen', () => {
+  const made = withGates(gate(13, HANDLERS), loadFs(0x103n), { handlers: shutdown() });
+  expect(of(made.events, 'trap')).toMatchObject([{ vector: 13, error: 0x100, pc: AT + 10n }]);
+});
+test('pages of the LDT are mapped when the processor asks for them', () => {
+  const made = run([
+    ...onStack,
+    ...readOnlyTable(0n, DATA_DESCRIPTOR),
+    ...[BigInt(MMUEXT.set_ldt), TABLE, 2n].flatMap((v, n) => store(DATA + 0x900n + BigInt(8 * n), v)),
+    ...call(HYPERCALL.mmuext, DATA + 0x900n, 1n, 0n, 0x7ff0n),
+    ...loadFs(0xfn), // entry 1 of the LDT
+    ...shutdown(),
+  ]);
+  expect(made.ended?.how).toBe('halted');
+  expect(register(made, REG.fs_base!)).toBe(0x5000n);
+  const [trap] = of(made.events, 'trap');
+  expect(trap).toMatchObject({ vector: 14, at: 0xffff_8200_0001_0008n });
+  const mapped = of(made.events, 'pte').filter(e => e.cause === trap!.seq);
+  expect(mapped).toMatchObject([{ path: PATH.xen, old: 0n, new: (TABLE_MFN << 12n) | 0x63n }]);
+});
+test('an LDT that is not there is the guest’s page fault, at its own address', () => {
+  const made = withGates(
+    gate(14, HANDLERS),
+    [
+      ...[BigInt(MMUEXT.set_ldt), 0x10_0000n, 2n].flatMap((v, n) => store(DATA + 0x900n + BigInt(8 * n), v)),
+      ...call(HYPERCALL.mmuext, DATA + 0x900n, 1n, 0n, 0x7ff0n),
+      ...loadFs(0xfn),
+    ],
+    { handlers: shutdown() },
+  );
+  expect(made.ended?.how).toBe('halted');
+  expect(of(made.events, 'trap').at(-1)).toMatchObject({ vector: 14, at: 0x10_0008n, user: false });
 });

@@ -117,8 +117,9 @@ function softwareInterrupt(xen: Xen, trap: Trap, length: number): void {
 
 /** The real privilege level is always 3; the guest is told who it was (pv_inject_event). */
 function pageFault(xen: Xen, trap: Trap): void {
-  raise(xen, { ...trap, code: ((trap.code ?? 0) & ~PF.user) | (xen.kernelMode ? 0 : PF.user) });
+  raise(xen, { ...trap, code: guestCode(xen, trap.code) });
 }
+const guestCode = ({ kernelMode }: Xen, code = 0): number => (code & ~PF.user) | (kernelMode ? 0 : PF.user);
 /** fixup_page_fault. */
 function mendPageFault(xen: Xen, { code = 0, address = asVaddr(0n) }: Trap): boolean {
   if (code & PF.reserved) throw new Error('internal error: a reserved bit in a validated page table');
@@ -141,7 +142,7 @@ function descriptorFault(xen: Xen, address: bigint): boolean {
   // It is the guest's own table that is not there.
   injectFault(xen, {
     vector: VECTOR.page,
-    code: 0,
+    code: guestCode(xen),
     address: asVaddr(xen.vcpu.ldt.at + BigInt(offset)),
     kind: 'fault',
   });
