@@ -8,7 +8,7 @@ import { asFrame } from '../../../../src/base/brand.js';
 import { VIA } from '../../../../src/machine/engine/memory.js';
 import { HYPERCALL, MMUEXT } from '../../../../src/systems/xen/names.js';
 import { recount, Told } from './recount.js';
-import { ARENA, P, ptr, RW, to, US, type World, world } from './world.js';
+import { ARENA, P, ptr, RW, SHARED, to, US, type World, world } from './world.js';
 
 /** Frames by what they are mostly used for: two roots, and so on; the rest is memory. 16 is the first of the domain's. */
 const LEVELS: Readonly<Record<number, readonly number[]>> = {
@@ -22,8 +22,8 @@ const POOL = Object.values(LEVELS).flat();
 const levelOf = (frame: number): number => Number(Object.entries(LEVELS).find(([, list]) => list.includes(frame))![0]);
 
 const anyFrame = fc.oneof(
-  { weight: 30, arbitrary: fc.constantFrom(...POOL) },
-  { weight: 1, arbitrary: fc.constantFrom(0, 3, 255, 256, 0xff_ffff_ffff) },
+  { weight: 20, arbitrary: fc.constantFrom(...POOL) },
+  { weight: 1, arbitrary: fc.constantFrom(0, 3, 63, 64, 0xff_ffff_ffff, SHARED.writable, SHARED.readOnly) },
 );
 const index = fc.oneof(
   { weight: 8, arbitrary: fc.integer({ min: 0, max: 3 }) },

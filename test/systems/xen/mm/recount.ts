@@ -33,7 +33,8 @@ export function recount({ mm, domain, memory }: World): void {
 
   for (let n = 0; n < frames.count; n++) {
     const flags = frames.flags[n]!;
-    if (flags & ALLOCATED) refer(n, flags & XEN_HEAP ? frames.type[n]! : undefined);
+    if (flags & ALLOCATED) refer(n);
+    if (flags & XEN_HEAP) typed[8 * n + frames.type[n]!]!++; // what it is shared as stays, whatever the guest does
     if (flags & PINNED) refer(n, frames.type[n]!);
     if (flags & PARTIAL) refer(n, frames.type[n]!);
     if (!isTable(n) || !(flags & (VALIDATED | PARTIAL))) continue;

@@ -17,6 +17,9 @@ const ARENA_BYTES = 1 << 16;
 const SELF = 0x7ff0n;
 const M2P_L3 = 5n;
 
+/** Frames of Xen's that the domain may map. */
+export const SHARED = { writable: 8, readOnly: 9 } as const;
+
 export interface WorldOptions {
   readonly generation?: Generation;
   readonly workMax?: number;
@@ -115,6 +118,8 @@ export function world({ generation = '4.17', workMax, frames = 256, first = 16 }
     mm.claim(asFrame(n));
     m2p.set(n, BigInt(0x1000 - n));
   }
+  mm.share(asFrame(SHARED.writable), true);
+  mm.share(asFrame(SHARED.readOnly), false);
   for (let n = frames - 8; n < frames; n++) mm.free(asFrame(n));
 
   /** Carries a call out to its end, as a host does. Returns the answer, signed. */
