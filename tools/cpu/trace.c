@@ -3,8 +3,8 @@
  * instruction.
  *
  * All general registers are zero and rflags is 202 as the program begins (rsp too: it sets its own stack). One line an
- * instruction: the address it led to and the registers it changed; the first line is the beginning, with all
- * registers. A repeated string instruction is one line. The last line says why the trace ended: `end steps`, or `end
+ * instruction: the address it led to and the registers it changed, mxcsr and xmm0 ... xmm15 among them; the first line is
+ * the beginning, with all registers. A repeated string instruction is one line. The last line says why the trace ended: `end steps`, or `end
  * signal N` (a program ends itself with ud2, signal 4, or hlt, signal 11).
  */
 #define _GNU_SOURCE
@@ -26,6 +26,20 @@ static void in_order(const struct user_regs_struct *u, uint64_t out[17]) {
   const uint64_t v[17] = {u->rax, u->rcx, u->rdx, u->rbx, u->rsp, u->rbp, u->rsi, u->rdi,   u->r8,
                           u->r9,  u->r10, u->r11, u->r12, u->r13, u->r14, u->r15, u->eflags & ~0x10100ul};
   memcpy(out, v, sizeof v);
+}
+
+/* mxcsr and the xmm registers: all of them, or those that differ from `was`; `was` becomes what they are. */
+static void print_vectors(pid_t child, struct user_fpregs_struct *was, int all) {
+  struct user_fpregs_struct now;
+  ptrace(PTRACE_GETFPREGS, child, 0, &now);
+  if (all || now.mxcsr != was->mxcsr) printf(" mxcsr=%x", now.mxcsr);
+  for (int i = 0; i < 16; i++) {
+    uint64_t half[2];
+    memcpy(half, &now.xmm_space[4 * i], 16);
+    if (all || memcmp(half, &was->xmm_space[4 * i], 16))
+      printf(" xmm%d=%016lx%016lx", i, (unsigned long)half[1], (unsigned long)half[0]);
+  }
+  *was = now;
 }
 
 /* A repeated string instruction traps in each round; while rip stays on a rep prefix it is not over. */
@@ -64,6 +78,8 @@ int trace_main(int argc, char **argv) {
   in_order(&u, was);
   printf("%lx", (unsigned long)rip);
   for (int i = 0; i < 17; i++) printf(" %s=%lx", NAME[i], was[i]);
+  struct user_fpregs_struct vectors;
+  print_vectors(child, &vectors, 1);
   putchar('\n');
   for (long done = 0; done < steps;) {
     ptrace(PTRACE_SINGLESTEP, child, 0, 0);
@@ -81,6 +97,7 @@ int trace_main(int argc, char **argv) {
     printf("%lx", (unsigned long)rip);
     for (int i = 0; i < 17; i++)
       if (now[i] != was[i]) printf(" %s=%lx", NAME[i], now[i]);
+    print_vectors(child, &vectors, 0);
     putchar('\n');
     memcpy(was, now, sizeof was);
     done++;

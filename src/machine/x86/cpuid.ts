@@ -12,7 +12,7 @@ export type Cpuid = (leaf: number, subleaf: number) => CpuidAnswer;
 
 /** Bit numbers, by where the feature is told. */
 export const FEATURES = {
-  /** Leaf 1, edx. Without sse (25), sse2 (26): their state is kept, but not all of their arithmetic is there yet. */
+  /** Leaf 1, edx. */
   basic: {
     fpu: 0,
     pse: 3,
@@ -26,6 +26,8 @@ export const FEATURES = {
     clflush: 19,
     mmx: 23,
     fxsr: 24,
+    sse: 25,
+    sse2: 26,
   },
   /** Leaf 1, ecx. */
   more: { cx16: 13 },
