@@ -52,6 +52,11 @@ export const VERBS: readonly Entry[] = [
   },
   { name: 'frame', summary: 'a frame: its type and counts, who maps it, its ledger', load: () => import('./frame.js') },
   {
+    name: 'why',
+    summary: 'why something was refused or ended: what holds the frame, who made it so, what had to come first',
+    load: () => import('./why.js'),
+  },
+  {
     name: 'check',
     summary: 'the first event that breaks a rule of the system: counts, types, tables that belong together',
     load: () => import('./check.js'),

@@ -2,6 +2,7 @@
  * What a system's rules give: invariants over state, why something was refused, and what its messages mean. All of it
  * reads recordings, or nothing at all; it never executes.
  */
+import type { Paddr } from '../base/brand.js';
 
 /** A word of a message, taken apart. */
 export interface Word {
@@ -50,4 +51,32 @@ export interface Checked {
   readonly windows: readonly Violation[];
   /** How many violations there were; more than are listed, perhaps. */
   readonly counted: number;
+}
+
+/** One thing that holds a frame as it is, or one of two that should agree. */
+export interface Holder {
+  readonly text: string;
+  /** The event that made it so; -1 where none is recorded. */
+  readonly since: number;
+  /** The page-table entry, if it is one. */
+  readonly at: Paddr | undefined;
+  /** The entry arrived with a table that was adopted: the event that made it so is not who wrote it. */
+  readonly arrived: boolean;
+}
+/** Why something was refused, ended or went wrong. */
+export interface Why {
+  /** What failed, in a sentence, and the event. */
+  readonly what: string;
+  readonly seq: number;
+  /** What the host printed about it. */
+  readonly messages: readonly { readonly seq: number; readonly text: string }[];
+  /** The state that explains it, a sentence each. */
+  readonly because: readonly string[];
+  /** Heading of the list of holders. */
+  readonly heading: string;
+  readonly holders: readonly Holder[];
+  /** What would have had to come first, or with it. */
+  readonly before: readonly string[];
+  /** What came of it. */
+  readonly after: readonly { readonly seq: number; readonly text: string }[];
 }

@@ -4,11 +4,12 @@
  */
 import { asVaddr, type Vaddr } from '../base/brand.js';
 import { Trouble } from '../base/trouble.js';
-import type { Progress } from '../base/work.js';
+import { drive, type Progress } from '../base/work.js';
 import { type Block, eventAt } from '../events/block.js';
 import type { Event } from '../events/kinds.js';
 import { isaOf } from '../isa/index.js';
 import type { Source } from '../recording/source.js';
+import { memoryAt } from './memory.js';
 import { rerunDetail } from './rerun.js';
 import { SYSTEMS } from './systems.js';
 
@@ -54,8 +55,10 @@ export function whyNoRerun({ header, checkpoints }: Source): string | undefined 
 /** Runs stretches of a recording again. The iteration rejects with the signal's reason when it is aborted. */
 export function rerunOf(source: Source): {
   detail(from: number, to: number, options?: RerunOptions): AsyncIterable<DetailEntry>;
+  memory(at: { readonly seq: number; readonly sub?: number }, options?: RerunOptions): Promise<Uint8Array>;
 } {
   return {
+    memory: (at, options) => drive(memoryAt(source, at), options),
     async *detail(from, to, { signal, onProgress } = {}) {
       const isa = isaOf(source.header.isa);
       if (!isa) throw new Trouble(`${source.name}: no processor is called ${source.header.isa}`);

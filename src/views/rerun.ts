@@ -1,6 +1,7 @@
 /** Detail that was not recorded, from executing again. The live half implements it; where it is missing, a view says why. */
 import type { Vaddr } from '../base/brand.js';
 import type { Progress } from '../base/work.js';
+import type { Position } from '../state/position.js';
 
 /** One entry of detail, as a re-run gives it: what happened after main-stream event `seq`, as its entry `sub` (from 1). */
 export interface Detail {
@@ -35,4 +36,6 @@ export interface RerunOptions {
 export interface Rerun {
   /** Detail after events from .. to-1. */
   detail(from: number, to: number, options?: RerunOptions): AsyncIterable<Detail>;
+  /** All of guest memory at a position. */
+  memory(at: Position, options?: RerunOptions): Promise<Uint8Array>;
 }

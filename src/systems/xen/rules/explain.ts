@@ -47,7 +47,7 @@ function fit(layout: WordLayout, saw: bigint | undefined, exp: bigint | undefine
   return points;
 }
 /** The layout that fits; where both do, the form of the prefix decides: dNvN came before the layout changed, dN is older. */
-function layoutOf(
+export function layoutOf(
   line: string,
   saw: bigint | undefined,
   exp: bigint | undefined,
