@@ -79,7 +79,7 @@ export const setGdt =
     const entries = u32(count);
     if (entries > GDT_ENTRIES_MAX) return answer(-ERRNO.EINVAL);
     const pages = Math.ceil(entries / PER_PAGE);
-    const bytes = isGuestAddress(list) || pages === 0 ? domain.copyFrom(list, 8 * pages) : undefined;
+    const bytes = pages === 0 ? new Uint8Array() : isGuestAddress(list) ? domain.copyFrom(list, 8 * pages) : undefined;
     if (!bytes) return answer(-ERRNO.EFAULT);
     const numbers = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     const rc = core.entryDone(() => {
