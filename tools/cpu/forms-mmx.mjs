@@ -1,6 +1,6 @@
 /**
- * The MMX instruction forms, with those of SSE and SSE2 that work on MMX registers. P is an mm register by modrm reg, Q one by
- * modrm rm or memory, N only a register; the rest as in forms-sse.mjs.
+ * The MMX instruction forms, with those of SSE and SSE2 that work on MMX registers. P is an mm register by modrm reg, Q
+ * one by modrm rm or memory, N only a register; the rest as in forms-sse.mjs.
  */
 import { vectorForms } from './forms-sse.mjs';
 import { FX } from './layout.mjs';

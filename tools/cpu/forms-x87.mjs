@@ -1,7 +1,8 @@
 /**
- * The x87 instruction forms, and what their cases have in the unit: control words of every precision and direction, masks, tags,
- * flags, and numbers at every edge of the formats. Transcendental instructions are missing: processors differ in their last
- * bits. `T` is a register of the stack; the letters behind M are those of forms.mjs, and t 10 bytes, e and f environment and state.
+ * The x87 instruction forms, and what their cases have in the unit: control words of every precision and direction,
+ * masks, tags, flags, and numbers at every edge of the formats. Transcendental instructions are missing: processors
+ * differ in their last bits. `T` is a register of the stack; the letters behind M are those of forms.mjs, and t 10
+ * bytes, e and f environment and state.
  */
 import { FX } from './layout.mjs';
 
@@ -205,7 +206,10 @@ function putExtended(view, at, [sign, exponent, significand]) {
   view.setBigUint64(at, significand, true);
   view.setUint16(at + 8, (sign << 15) | exponent, true);
 }
-/** A single or double. @param {Random} r @param {number} exponentBits @param {number} bits of the fraction @returns {bigint} */
+/**
+ * A single or double. @param {Random} r @param {number} exponentBits @param {number} bits of the fraction @returns
+ * {bigint}
+ */
 export function float(r, exponentBits, bits) {
   const most = (1 << exponentBits) - 1;
   const bias = most >> 1;

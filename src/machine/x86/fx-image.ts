@@ -1,12 +1,12 @@
 /**
- * The image that fxsave writes and fxrstor reads: all of the x87, MMX and SSE state. Where the state lives between them is
- * in hidden.ts; fcw, fsw and mxcsr are registers. SDM 1, 10.5; SDM 2A, FXSAVE.
+ * The image that fxsave writes and fxrstor reads: all of the x87, MMX and SSE state. Where the state lives between them
+ * is in hidden.ts; fcw, fsw and mxcsr are registers. SDM 1, 10.5; SDM 2A, FXSAVE.
  *
  *     0 fcw   2 fsw   4 ftw (abridged)   6 fop   8 fip   16 fdp   24 mxcsr   28 mxcsr mask
  *    32 st0 ... st7, 10 bytes and 6 zeros each         160 xmm0 ... xmm15          416 not written, not read
  *
- * With REX.W fip and fdp are 64-bit offsets. Without: 32-bit offsets, and selectors, which are 0 as on processors that keep
- * none.
+ * With REX.W fip and fdp are 64-bit offsets. Without: 32-bit offsets, and selectors, which are 0 as on processors that
+ * keep none.
  */
 import { REG } from '../../isa/x86_64.js';
 import { ACCESS, type Access } from '../engine/fault.js';

@@ -1,14 +1,14 @@
 /**
- * MMX, and the forms of SSE and SSE2 that work on its registers. mm0 ... mm7 are the significands of the x87 registers, by
- * their physical numbers:
+ * MMX, and the forms of SSE and SSE2 that work on its registers. mm0 ... mm7 are the significands of the x87 registers,
+ * by their physical numbers:
  *
  *    79      64 63                                  0
  *   |   ffff   |  mmN: 8 bytes, 4 words, 2 dwords ...  |     physical register N, when an instruction has written it
  *
- * Every MMX instruction but emms sets TOP to 0 and marks all eight registers as taken; emms marks them as free, so that x87
- * code may follow (SDM 1, 9.5 and 9.6.2). An x87 exception that is pending is raised first.
+ * Every MMX instruction but emms sets TOP to 0 and marks all eight registers as taken; emms marks them as free, so that
+ * x87 code may follow (SDM 1, 9.5 and 9.6.2). An x87 exception that is pending is raised first.
  *
- * Old code only: programs of today have SSE2. So it is TypeScript, a 64-bit bigint in and out, and about a microsecond each.
+ * Old code only: programs of today have SSE2. So it is TypeScript, a 64-bit bigint in and out, and about a microsecond.
  */
 
 import { REG } from '../../isa/x86_64.js';
@@ -239,7 +239,8 @@ function movq2dq(cpu: Cpu, insn: Insn): void {
 const movdq2q = (cpu: Cpu, insn: Insn): void => write(cpu, insn, 0, cpu.hidden.get(xmmAt(insn, 1)));
 
 /**
- * Conversions are SSE: they may raise #XM, and are MMX instructions by then. One that has its integers in memory is none at all.
+ * Conversions are SSE: they may raise #XM, and are MMX instructions by then. One that has its integers in memory is none
+ * at all: so an AMD EPYC, while SDM 2A says for cvtpi2ps that it is one.
  */
 const converts = (op: string, work: (cpu: Cpu, insn: Insn, mode: Mode) => void): SystemOp => ({
   op,

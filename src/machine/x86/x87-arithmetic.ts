@@ -3,8 +3,8 @@
  * business of x87-unit.ts. SDM 1, 8.3 and 8.5 (exceptions), 4.8.3 (NaNs); SDM 2A, each instruction.
  *
  * Every operation looks first for what has no number as its answer, in this order: an unsupported operand, a NaN, an
- * operation without meaning (each invalid), then the infinities and zeros, and computes last. A denormal operand raises DE
- * unless the operation is invalid.
+ * operation without meaning (each invalid), then the infinities and zeros, and computes last. A denormal operand raises
+ * DE unless the operation is invalid.
  */
 import {
   bitLength,
@@ -42,8 +42,8 @@ export const quieted = (v: Value): Value =>
   v.kind === 'nan' ? { ...v, significand: v.significand | QUIET, signalling: false } : v;
 
 /**
- * The answer where an operand is a NaN or unsupported; undefined where none is. Of two NaNs the quiet one, of two alike the
- * one with the larger significand, and of equal ones the positive (SDM 1, table 4-7).
+ * The answer where an operand is a NaN or unsupported; undefined where none is. Of two NaNs the quiet one, of two alike
+ * the one with the larger significand, and of equal ones the positive (SDM 1, table 4-7).
  */
 export function special(a: Value, b: Value = a): Result | undefined {
   if (a.kind === 'unsupported' || b.kind === 'unsupported') return INVALID;
@@ -64,7 +64,10 @@ function rounded(v: Value, control: Control, flags: number, more = false): Resul
   return { ...result, flags: result.flags | flags };
 }
 
-/** A value so far below another counts only as something that is not zero. More bits than a sum and its rounding can need. */
+/**
+ * A value so far below another counts only as something that is not zero. More bits than a sum and its rounding can
+ * need.
+ */
 const FAR = 200;
 const DOWN = 1;
 
@@ -227,8 +230,9 @@ export interface Remainder extends Result {
 const REDUCTION = 64;
 
 /**
- * fprem and fprem1: what a division of integers leaves, cut to zero, or to nearest (ties to even). Always exact. Where the
- * exponents are 64 or more apart, only a part of the reduction is done, and the program goes on until it is complete.
+ * fprem and fprem1: what a division of integers leaves, cut to zero, or to nearest (ties to even). Always exact. Where
+ * the exponents are 64 or more apart, only a part of the reduction is done, and the program goes on until it is
+ * complete.
  */
 export function remainder(a: Value, b: Value, toNearest: boolean, masks: number): Remainder {
   const odd = special(a, b);

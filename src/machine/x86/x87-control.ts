@@ -1,6 +1,6 @@
 /**
- * The x87 instructions that move the state of the unit instead of numbers. SDM 1, 8.1.10; SDM 2A, FSTENV, FSAVE. Those named
- * fn... do not wait: an exception may be pending, and stays so.
+ * The x87 instructions that move the state of the unit instead of numbers. SDM 1, 8.1.10; SDM 2A, FSTENV, FSAVE. Those
+ * named fn... do not wait: an exception may be pending, and stays so.
  *
  *   the environment, 28 bytes in 64-bit mode                    with prefix 66, 14 bytes
  *

@@ -1,6 +1,6 @@
 /**
- * Between the extended format and what memory holds: single, double, integers and packed decimals. SDM 2A, FST, FIST, FBLD,
- * FBSTP.
+ * Between the extended format and what memory holds: single, double, integers and packed decimals. SDM 2A, FST, FIST,
+ * FBLD, FBSTP.
  *
  *    79  78     72 71                                   0
  *   | S |    0    | 18 decimal digits, four bits each    |     packed decimal

@@ -12,12 +12,13 @@
  *           7fff      1     0       infinity
  *           7fff      1   0x...     signalling NaN (x not all 0)
  *           7fff      1   1x...     quiet NaN
- *         all others  0    any      unsupported (unnormals, pseudo-infinity, pseudo-NaNs): never made, refused as operands
+ *         all others  0    any      unsupported (unnormals, pseudo-infinity, pseudo-NaNs): never made, refused
  *
  * single (1 + 8 + 23) and double (1 + 11 + 52) have no J: it is 1 unless the exponent is 0.
  *
- * Arithmetic happens on what a number is worth, an integer times a power of 2, as exactly as needed; `round` then makes it
- * fit. So there is one place that knows about precision, direction, overflow and underflow. A number's bits are one bigint.
+ * Arithmetic happens on what a number is worth, an integer times a power of 2, as exactly as needed; `round` then makes
+ * it fit. So there is one place that knows about precision, direction, overflow and underflow. A number's bits are one
+ * bigint.
  */
 import { assert } from '../../base/assert.js';
 
@@ -156,9 +157,9 @@ export interface Result {
 const WRAP = 24576;
 
 /**
- * Makes a finite value fit a format. Where overflow or underflow is not masked the result is that of the extended format
- * with its exponent wrapped, and where that is not enough (only fscale goes so far) infinity or zero; it means nothing for the
- * others, which are not stored then.
+ * Makes a finite value fit a format. Where overflow or underflow is not masked the result is that of the extended
+ * format with its exponent wrapped, and where that is not enough (only fscale goes so far) infinity or zero; it means
+ * nothing for the others, which are not stored then.
  * @param precision bits of the significand, at most the format's
  * @param more as for roundBits; the significand has at least two bits more than `precision` then
  */

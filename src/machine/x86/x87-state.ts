@@ -1,6 +1,6 @@
 /**
- * Where the state of the x87 unit is, and who may use it. fcw and fsw are registers; data registers, tags and the pointers
- * are in linear memory (hidden.ts). SDM 1, 8.1.
+ * Where the state of the x87 unit is, and who may use it. fcw and fsw are registers; data registers, tags and the
+ * pointers are in linear memory (hidden.ts). SDM 1, 8.1.
  *
  *   fcw   15 ... 12  11 10   9  8   7 6   5  4  3  2  1  0
  *        |     0    |  RC  |  PC  | 0 1 | PM UM OM ZM DM IM |     masks: 1 keeps the exception from being raised
@@ -50,6 +50,8 @@ export const physicalAt = (fsw: bigint, n: number): number => X87_AT + 16 * ((to
 const EXCEPTIONS = 0x3fn;
 /** ES and B. */
 const SUMMARY = 0x8080n;
-/** fsw with ES and B as exceptions and masks have them, whatever they were: a load of the state cannot set them apart. */
+/**
+ * fsw with ES and B as exceptions and masks have them, whatever they were: a load of the state cannot set them apart.
+ */
 export const summarized = (fsw: bigint, fcw: bigint): bigint =>
   fsw & EXCEPTIONS & ~fcw ? fsw | SUMMARY : fsw & ~SUMMARY;

@@ -2,9 +2,10 @@
  * The x87 unit as an instruction sees it: a stack of eight registers with tags, exceptions, and the rule that nothing
  * changes when an instruction faults. SDM 1, 8.1 (state), 8.4 to 8.7 (exceptions).
  *
- * An exception that is masked is only flagged, and the operation gives what the manual calls the masked response. One that is
- * not masked is flagged too, ES says that it is pending, and the *next* instruction that waits raises #MF. Of the exceptions
- * that are seen before the operation (IE, DE, ZE) an unmasked one leaves operands and stack as they were.
+ * An exception that is masked is only flagged, and the operation gives what the manual calls the masked response. One
+ * that is not masked is flagged too, ES says that it is pending, and the *next* instruction that waits raises #MF. Of
+ * the exceptions that are seen before the operation (IE, DE, ZE) an unmasked one leaves operands and stack as they
+ * were.
  */
 import { REG } from '../../isa/x86_64.js';
 import { CR0 } from './control.js';
@@ -76,8 +77,8 @@ export class X87 {
     this.cpu.hidden.set(HIDDEN_STATE.ftw, BigInt(this.ftw));
   }
   /**
-   * Remembers the instruction, and the address of its memory operand. An Intel does so always, which is what we follow; an
-   * AMD only where it leaves an exception pending (SDM 1, 8.1.8; AMD64 manual, volume 1, 6.2.5).
+   * Remembers the instruction, and the address of its memory operand. An Intel does so always, which is what we follow;
+   * an AMD only where it leaves an exception pending (SDM 1, 8.1.8; AMD64 manual, volume 1, 6.2.5).
    */
   remember(insn: Insn, pointer: bigint | undefined): void {
     const { hidden, machine } = this.cpu;
@@ -172,8 +173,8 @@ export class X87 {
     return goesOn;
   }
   /**
-   * Pushes bits. Where the register is taken: a stack overflow, and the masked response is to push what an invalid operation
-   * gives.
+   * Pushes bits. Where the register is taken: a stack overflow, and the masked response is to push what an invalid
+   * operation gives.
    */
   push(bits: bigint): void {
     const isTaken = !this.isEmpty(-1);

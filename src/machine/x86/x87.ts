@@ -1,10 +1,10 @@
 /**
  * The x87 instructions, as a table from operation to meaning. Arithmetic is in x87-arithmetic.ts, number formats in
- * x87-format.ts and x87-convert.ts, stack and exceptions in x87-unit.ts, and what only moves state in x87-control.ts. SDM 2A, each
- * instruction.
+ * x87-format.ts and x87-convert.ts, stack and exceptions in x87-unit.ts, and what only moves state in x87-control.ts.
+ * SDM 2A, each instruction.
  *
- * The transcendental ones (f2xm1, fyl2x, fyl2xp1, fptan, fpatan, fsin, fcos, fsincos) are not here, and end the guest by name:
- * processors differ in their last bits.
+ * The transcendental ones (f2xm1, fyl2x, fyl2xp1, fptan, fpatan, fsin, fcos, fsincos) are not here, and end the guest
+ * by name: processors differ in their last bits.
  */
 import { assert } from '../../base/assert.js';
 import { REG } from '../../isa/x86_64.js';
@@ -66,8 +66,8 @@ function readMemory(cpu: Cpu, insn: Insn, memory: MemOperand): bigint {
   return low | (cpu.load(second(at), 2) << 64n);
 }
 /**
- * The address of the memory operand, which can be written. An instruction that stores finds out first, even where an exception
- * keeps it from storing.
+ * The address of the memory operand, which can be written. An instruction that stores finds out first, even where an
+ * exception keeps it from storing.
  */
 function writableAt(cpu: Cpu, insn: Insn): bigint {
   const memory = memoryOf(insn);

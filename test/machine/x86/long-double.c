@@ -1,6 +1,6 @@
 /*
- * long double in the hands of gcc -O2 and of the C library: everything here goes through the x87 unit, in 80 bits. What it
- * prints is compared with what the same program prints on the real processor.
+ * long double in the hands of gcc -O2 and of the C library: everything here goes through the x87 unit, in 80 bits. What
+ * it prints is compared with what the same program prints on the real processor.
  */
 #include <math.h>
 #include <stdint.h>
@@ -46,7 +46,8 @@ static int by_value(const void *a, const void *b) {
 
 int main(void) {
   static const char *const texts[] = {"0.1",   "-1e4932",  "1e4933",   "3.6451995318824746025e-4951", "1e-4940", "nan",
-                                      "-infinity", "1.189731495357231765e+4932", "0x1.8p-3", "123456789012345678901234567890"};
+                                      "-infinity", "1.189731495357231765e+4932", "0x1.8p-3",
+                                      "123456789012345678901234567890"};
   volatile real one = 1, zero = 0, tiny = 3.3621031431120935063e-4932L;
   show("e", series_e());
   show("pi", 16 * arctan_inverse(5) - 4 * arctan_inverse(239));
@@ -67,7 +68,8 @@ int main(void) {
   show("nextafter", nextafterl(1, 2));
   int exponent;
   show("frexp", frexpl(1e-4000L, &exponent));
-  printf("%d %d %lld %llu %d\n", exponent, (int)-2.99L, (long long)-9.2e18L, (unsigned long long)1.8e19L, (short)123.5L);
+  printf("%d %d %lld %llu %d\n",
+         exponent, (int)-2.99L, (long long)-9.2e18L, (unsigned long long)1.8e19L, (short)123.5L);
   printf("%Lf %.3Lf %.0Lf %Le %30.10Lf|%-20Lg|%+.40Le\n", 1234.5678L, 2.0005L, 0.5L, 1e-10L, -3.25L, 1e100L, 0.1L);
   printf("%d %d %d %d %d\n", one < 2, zero / zero < one, zero / zero != one, isnan(zero / zero), signbit(-zero));
   float single = (float)(1 / 3.0L);

@@ -1,4 +1,6 @@
-/** long double, and the C library's printf of it: what a program prints here is what it prints on the real processor. */
+/**
+ * long double, and the C library's printf of it: what a program prints here is what it prints on the real processor.
+ */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,8 +11,9 @@ import { runProcess } from './process.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'rewalk-long-double-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-const able =
-  process.arch === 'x64' && process.platform === 'linux' && spawnSync('gcc', ['--version']).status === 0 ? it : it.skip; // needs the real processor and gcc
+/** Needs the real processor, and gcc. */
+const isAble = process.arch === 'x64' && process.platform === 'linux' && spawnSync('gcc', ['--version']).status === 0;
+const able = isAble ? it : it.skip;
 
 able.each(['-O0', '-O2'])('a program of gcc %s that computes and prints long double says the same natively', level => {
   const program = join(folder, `long-double${level}`);

@@ -1,6 +1,6 @@
 /**
- * A static Linux program on the emulated processor, for tests that compare what it prints with what it prints natively. As much
- * of Linux as the start of glibc and printf need: one process, no paging, memory one to one.
+ * A static Linux program on the emulated processor, for tests that compare what it prints with what it prints natively.
+ * As much of Linux as the start of glibc and printf need: one process, no paging, memory one to one.
  */
 import { asPaddr, asTicks } from '../../../src/base/brand.js';
 import { parseElf } from '../../../src/isa/elf.js';

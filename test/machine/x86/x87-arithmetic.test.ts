@@ -1,6 +1,6 @@
 /**
- * Arithmetic of the x87 unit against JavaScript's own doubles, and against what must hold of any rounding. The processor's
- * answers, with all precisions, exceptions and odd operands, are fixtures (fixtures.test.ts).
+ * Arithmetic of the x87 unit against JavaScript's own doubles, and against what must hold of any rounding. The
+ * processor's answers, with all precisions, exceptions and odd operands, are fixtures (fixtures.test.ts).
  */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
@@ -165,7 +165,7 @@ it.each<[string, Format, number]>([
     }),
   );
 });
-it('every supported extended number has the bits it came from; a pseudo-denormal becomes the normal number it is', () => {
+it('every supported extended number has the bits it came from, but a pseudo-denormal becomes normal', () => {
   fc.assert(
     fc.property(bits80, fc.boolean(), (bits, tiny) => {
       const all = tiny ? bits & ~(0x7fffn << 64n) : bits;

@@ -1,4 +1,6 @@
-/** The x87 unit and MMX as a kernel and its programs see them: who may use the unit, and when an exception is raised. */
+/**
+ * The x87 unit and MMX as a kernel and its programs see them: who may use the unit, and when an exception is raised.
+ */
 import { describe, expect, it, test } from 'vitest';
 import { CR0 } from '../../../src/machine/x86/cpu.js';
 import { imageOf } from '../../../src/machine/x86/fx-image.js';
