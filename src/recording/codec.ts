@@ -321,8 +321,25 @@ function decode(body: Body, first: number, options: DecodeOptions): DecodedBlock
 
   const headStart = TABLE_BYTES * (kinds + 1);
   body.need(headStart, headStart + headBytes);
-  const head = decodeHead(new Bytes(body.bytes, headStart, headStart + headBytes), count, reading, rows, kindNumbers);
-  if (causes) checkCauses(head.back, first);
+  const headBody = new Bytes(body.bytes, headStart, headStart + headBytes);
+  const head = decodeHead(headBody, count, reading, rows);
+  // Who folds asks for no causes.
+  let back: Uint32Array | undefined;
+  const makeBack = (): Uint32Array => {
+    const from = new Bytes(body.bytes, headBody.at, headBody.end);
+    try {
+      const made = decodeCauses(
+        from,
+        head.kind,
+        Uint8Array.from(kindNumbers, n => reading.kindHere[n]!),
+      );
+      if (from.at !== from.end) throw new Trouble(`${from.end - from.at} bytes too many in its head`);
+      if (causes) checkCauses(made, first);
+      return made;
+    } catch (error) {
+      throw placed(error, where);
+    }
+  };
   const make = (kind: number): Loose => {
     const part = parts.get(kind);
     if (!part) return EMPTY[kind]!;
@@ -341,6 +358,9 @@ function decode(body: Body, first: number, options: DecodeOptions): DecodedBlock
     first,
     count,
     ...head,
+    get back() {
+      return (back ??= makeBack());
+    },
     rows,
     col,
     get held() {
@@ -350,15 +370,14 @@ function decode(body: Body, first: number, options: DecodeOptions): DecodedBlock
   return block;
 }
 
-function decodeHead(from: Bytes, count: number, reading: Reading, rows: Uint32Array, numbers: readonly number[]) {
+/** All of the head but for its causes, at whose beginning `from` is left. */
+function decodeHead(from: Bytes, count: number, reading: Reading, rows: Uint32Array) {
   const start = from.f64();
   const kinds = new Uint32Array(count);
   const low = new Uint32Array(count);
   const high = new Uint32Array(count);
   const vcpu = new Uint8Array(count);
   for (const column of [kinds, low, high, vcpu]) decodeColumn(from, column);
-  const back = decodeCauses(from, kinds, numbers);
-  if (from.at !== from.end) throw new Trouble(`${from.end - from.at} bytes too many in its head`);
 
   const kind = new Uint8Array(count);
   const row = new Uint16Array(count);
@@ -377,17 +396,17 @@ function decodeHead(from: Bytes, count: number, reading: Reading, rows: Uint32Ar
   if (!(start >= 0 && now <= Number.MAX_SAFE_INTEGER && Number.isInteger(start)))
     throw new Trouble('ticks out of range');
   if (rows.some((n, k) => n !== seen[k])) throw new Trouble('its table of kinds does not fit its events');
-  return { kind, row, ticks, vcpu, back };
+  return { kind, row, ticks, vcpu };
 }
 
-/** For each event the distance to its cause, 0 for none. */
-function decodeCauses(from: Bytes, kinds: Uint32Array, numbers: readonly number[]): Uint32Array {
+/** For each event the distance to its cause, 0 for none. @param table the kinds of the body's table, by their number here */
+function decodeCauses(from: Bytes, kinds: Uint8Array, table: Uint8Array): Uint32Array {
   const back = new Uint32Array(kinds.length);
-  const flags = new Uint8Array(numbers.length);
+  const flags = new Uint8Array(table.length);
   decodeColumn(from, flags);
   const caused = new Uint8Array(256);
-  numbers.forEach((number, n) => {
-    caused[number] = flags[n]!;
+  table.forEach((kind, n) => {
+    caused[kind] = flags[n]!;
   });
   let events = 0;
   for (let i = 0; i < kinds.length; i++) if (caused[kinds[i]!]) events++;

@@ -117,6 +117,7 @@ class Check {
     chain.set(hash);
     const block = decodeBody(body, envelope.first, { reading: this.reading, causes: type === FRAME.chunk });
     for (const name of KIND_NAMES) void block.col[name];
+    void block.back;
     if (!this.reencodes) return;
     this.out.clear();
     encodeBody(this.out, block, registers);

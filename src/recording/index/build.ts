@@ -14,7 +14,7 @@
  *
  * The sort also leaves the last row of each entry and of each frame number, which is the keyframe.
  */
-import { type Block, CHUNK_EVENTS, listStart } from '../../events/block.js';
+import { type Block, type BlockColumns, CHUNK_EVENTS, listStart } from '../../events/block.js';
 import { FRAME_KINDS, KIND } from '../../events/kinds.js';
 import type { Lexicon } from '../../events/lexicon.js';
 import { isaOf } from '../../isa/index.js';
@@ -23,9 +23,10 @@ import type { IndexBuilder } from './contract.js';
 import { encodeKeyframe } from './keyframe.js';
 import { FENCE_BYTES, ListWriter } from './list.js';
 import { Others } from './others.js';
-import { SlotRows, WordRows } from './rows.js';
-import { Sorter } from './sort.js';
-import { keyOf, Targets } from './targets.js';
+import { LastRegisters } from './registers.js';
+import { LastNumbers, LastSlots, Rows } from './rows.js';
+import { type Part, Sorter, wholeWord } from './sort.js';
+import { frameOf, sizeOf, Targets, targetKey } from './targets.js';
 
 export const INDEX_VERSION = 1;
 /** Version and four times rows, blocks, where fences and blocks begin. */
@@ -43,16 +44,32 @@ export const slotKey = (space: number, frame: number, offset: number): number =>
   space * 2 ** 44 + frame * 4096 + offset;
 export const coverKey = (space: number, frame: number): number => space * FRAMES + frame;
 
-// `how` of a row of SlotRows
+/*
+ * A row of `slots`, one write of one entry, in words:
+ *
+ *   0  frame of the entry
+ *   1  | now 4 | was 4 | how 4 | space 8 | byte of the entry 12 |      was, now: size of what it pointed to, NOWHERE for none
+ *   2  seq - first     3  low word     4  high word                    the entry after the write
+ *   5  frame it pointed to before      6  frame it points to           7  level
+ */
+const SLOT_WORDS = 8;
+const BY_SLOT: readonly Part[] = [{ at: 1, shift: 0, bits: 12 }, wholeWord(0), { at: 1, shift: 12, bits: 8 }];
 const WRITTEN = 0;
 const ADOPTED = 1;
 const RELEASED = 2;
+const NOWHERE = 15;
+/** A row of `mappers`: frame | size and space | value. */
+const BY_TARGET: readonly Part[] = [{ at: 1, shift: 0, bits: 4 }, wholeWord(0), { at: 1, shift: 4, bits: 8 }];
+/** A row of `ledger`: frame | kind | seq - first | value. */
+const BY_NUMBER: readonly Part[] = [wholeWord(1), wholeWord(0)];
+/** A row of `covers`: frame | space | seq - first | note. */
+const BY_COVER: readonly Part[] = [wholeWord(0), wholeWord(1)];
 
 /** A segment ends early after so many writes of entries (or rare events that a keyframe has to repeat). */
 const ROWS_MAX = 2 ** 21;
 
 // Read once: properties of KIND are looked up by name.
-const { regs: REGS, pte: PTE, adopt: ADOPT, release: RELEASE } = KIND;
+const { pte: PTE, adopt: ADOPT, release: RELEASE } = KIND;
 const FRAME_KIND_OF = new Int8Array(256).fill(-1);
 FRAME_KINDS.forEach((name, n) => {
   FRAME_KIND_OF[KIND[name]] = n;
@@ -66,21 +83,18 @@ export function createIndexBuilder(header: Pick<Header, 'isa' | 'vcpus'>, lexico
 /** What createIndexBuilder makes; readers use it for the end of a recording that is not indexed yet. */
 export class Builder implements IndexBuilder {
   private readonly targets: Targets;
-  private readonly registers: Uint32Array[] = [];
-  /** Per vcpu, lo and hi: which registers a block has not said yet, seen from its end. */
-  private readonly unknown = new Uint32Array(2 * 256);
+  private readonly registers = new LastRegisters();
   private readonly registerCount: number;
   private readonly vcpus: number;
   private first = 0;
   private end = 0;
   private ticks = 0;
-  private readonly slots = new SlotRows();
-  /** kind, frame, seq, value */
-  private readonly ledger = new WordRows(4);
-  /** frame, space, seq, note */
-  private readonly covers = new WordRows(4);
-  /** size, frame, space, value */
-  private readonly mappers = new WordRows(4);
+  private readonly slots = new Rows(SLOT_WORDS);
+  private readonly mappers = new Rows(3);
+  private readonly ledger = new Rows(4);
+  private readonly covers = new Rows(4);
+  private readonly lastSlots = new LastSlots();
+  private readonly lastNumbers = new LastNumbers();
   private readonly others = new Others();
   private readonly sorter = new Sorter();
   private readonly writer = new ListWriter();
@@ -110,34 +124,38 @@ export class Builder implements IndexBuilder {
     slots.need(count);
     for (let i = from; i < count; i++) {
       const k = kind[i]!;
-      if (k === PTE) this.addWrite(block, row[i]!, base + i);
-      else if (FRAME_KIND_OF[k]! >= 0) this.addNumber(block, k, row[i]!, base + i);
+      if (k === PTE) this.addWrite(block.col.pte, row[i]!, base + i);
+      else if (FRAME_KIND_OF[k]! >= 0) this.addNumber(block, FRAME_KIND_OF[k]!, row[i]!, base + i);
       else if (k === ADOPT || k === RELEASE) this.addTable(block, k, row[i]!, base + i);
     }
-    this.addRegisters(block, from);
+    this.registers.add(block, from);
     this.others.add(block, from);
     this.end = block.first + count;
     this.ticks = block.ticks[count - 1]!;
   }
 
-  private addWrite({ col: { pte } }: Block, r: number, seq: number): void {
-    const { slots } = this;
-    const n = slots.n++;
+  private addWrite(pte: BlockColumns['pte'], r: number, seq: number): void {
+    const { targets } = this;
+    const { words } = this.slots;
+    const at = this.slots.add();
     const space = pte.space[r]!;
     const offset = pte.offset[r]!;
-    const level = this.targets.level(space, pte.level[r]!);
+    const number = pte.level[r]!;
+    const level = targets.level(space, number);
     const lo = pte.newLo[r]!;
     const hi = pte.newHi[r]!;
-    slots.offset[n] = offset & 4095;
-    slots.frame[n] = pte.table[r]! + (offset >>> 12);
-    slots.space[n] = space;
-    slots.seq[n] = seq;
-    slots.level[n] = pte.level[r]!;
-    slots.how[n] = WRITTEN;
-    slots.lo[n] = lo;
-    slots.hi[n] = hi;
-    slots.was[n] = keyOf(level, space, pte.oldLo[r]!, pte.oldHi[r]!);
-    slots.now[n] = keyOf(level, space, lo, hi);
+    const was = frameOf(level, pte.oldLo[r]!, pte.oldHi[r]!);
+    const now = frameOf(level, lo, hi);
+    const wasSize = was < 0 ? NOWHERE : sizeOf(level!, pte.oldLo[r]!, pte.oldHi[r]!);
+    const nowSize = now < 0 ? NOWHERE : sizeOf(level!, lo, hi);
+    words[at] = pte.table[r]! + (offset >>> 12);
+    words[at + 1] = (offset & 4095) | (space << 12) | (WRITTEN << 20) | (wasSize << 24) | (nowSize << 28);
+    words[at + 2] = seq;
+    words[at + 3] = lo;
+    words[at + 4] = hi;
+    words[at + 5] = was;
+    words[at + 6] = now;
+    words[at + 7] = number;
   }
 
   private addTable({ col }: Block, kind: number, r: number, seq: number): void {
@@ -151,22 +169,24 @@ export class Builder implements IndexBuilder {
     const items = c.entriesEnd[r]! - start;
     const level = this.targets.levelIn(c.format[r]!, space, c.level[r]!);
     slots.need(items + CHUNK_EVENTS); // and still room for the rest of the block
+    const { words } = slots;
     for (let i = 0; i < items; i++) {
-      const n = slots.n++;
+      const n = slots.add();
       const at = c.offset[r]! + i * stride;
       const lo = c.entriesLo[start + i]!;
       const hi = c.entriesHi[start + i]!;
-      const key = keyOf(level, space, lo, hi);
-      slots.offset[n] = at & 4095;
-      slots.frame[n] = c.table[r]! + (at >>> 12);
-      slots.space[n] = space;
-      slots.seq[n] = seq;
-      slots.level[n] = c.level[r]!;
-      slots.how[n] = adopted ? ADOPTED : RELEASED;
-      slots.lo[n] = adopted ? lo : 0;
-      slots.hi[n] = adopted ? hi : 0;
-      slots.was[n] = adopted ? -1 : key;
-      slots.now[n] = adopted ? key : -1;
+      const frame = frameOf(level, lo, hi);
+      const size = frame < 0 ? NOWHERE : sizeOf(level!, lo, hi);
+      const how = adopted ? ADOPTED : RELEASED;
+      const [was, now] = adopted ? [NOWHERE, size] : [size, NOWHERE];
+      words[n] = c.table[r]! + (at >>> 12);
+      words[n + 1] = (at & 4095) | (space << 12) | (how << 20) | (was << 24) | (now << 28);
+      words[n + 2] = seq;
+      words[n + 3] = adopted ? lo : 0;
+      words[n + 4] = adopted ? hi : 0;
+      words[n + 5] = frame;
+      words[n + 6] = frame;
+      words[n + 7] = c.level[r]!;
     }
     this.addCovers(space, c.table[r]!, c.offset[r]!, items * stride, adopted, seq);
   }
@@ -175,81 +195,37 @@ export class Builder implements IndexBuilder {
     const { covers } = this;
     for (let at = offset; at < offset + bytes; at = (at | 4095) + 1) {
       covers.need(1);
-      const [frames, spaces, seqs, notes] = covers.columns as [Uint32Array, Uint32Array, Uint32Array, Uint32Array];
-      const n = covers.n++;
+      const n = covers.add();
+      const { words } = covers;
       const to = Math.min(offset + bytes - (at - (at & 4095)), 4096);
-      frames[n] = table + (at >>> 12);
-      spaces[n] = space;
-      seqs[n] = seq;
-      notes[n] = (at & 4095) | (to << 13) | (adopted ? 0 : 1 << 26);
+      words[n] = table + (at >>> 12);
+      words[n + 1] = space;
+      words[n + 2] = seq;
+      words[n + 3] = (at & 4095) | (to << 13) | (adopted ? 0 : 1 << 26);
     }
   }
 
-  private addNumber({ col }: Block, kind: number, r: number, seq: number): void {
-    const which = FRAME_KIND_OF[kind]!;
+  /** @param which the kind of number: its place in FRAME_KINDS */
+  private addNumber({ col }: Block, which: number, r: number, seq: number): void {
     const c = col[FRAME_KINDS[which]!];
-    const { ledger } = this;
-    const n = ledger.n++;
-    const [kinds, frames, seqs, values] = ledger.columns as [Uint32Array, Uint32Array, Uint32Array, Uint32Array];
-    kinds[n] = which;
-    frames[n] = c.frame[r]!;
-    seqs[n] = seq;
-    values[n] = c.new[r]!;
-  }
-
-  /** Takes the last value of each register, backwards: most rows then only set what is known already. */
-  private addRegisters({ kind, row, vcpu, col: { regs }, count }: Block, from: number): void {
-    this.unknown.fill(0xffff_ffff);
-    const { maskLo, maskHi } = regs;
-    for (let i = count - 1; i >= from; i--) {
-      if (kind[i] !== REGS) continue;
-      const r = row[i]!;
-      const v = 2 * vcpu[i]!;
-      const lo = maskLo[r]! & this.unknown[v]!;
-      const hi = maskHi[r]! & this.unknown[v + 1]!;
-      if ((lo | hi) === 0) continue;
-      this.unknown[v]! &= ~lo;
-      this.unknown[v + 1]! &= ~hi;
-      this.setRegisters(regs, r, this.registersOf(vcpu[i]!), lo, hi);
-    }
-  }
-
-  /** Sets those registers of a row that are in lo and hi. Values are in the order of the row's own mask. */
-  private setRegisters(regs: Block['col']['regs'], r: number, words: Uint32Array, lo: number, hi: number): void {
-    let item = listStart(regs.valuesEnd, r);
-    const end = regs.valuesEnd[r]!;
-    for (let half = 0; half < 2; half++) {
-      let mask = half === 0 ? regs.maskLo[r]! : regs.maskHi[r]!;
-      const wanted = half === 0 ? lo : hi;
-      for (; mask !== 0 && item < end; item++) {
-        const bit = mask & -mask;
-        mask ^= bit;
-        if ((wanted & bit) === 0) continue;
-        const at = 64 * half + 2 * (31 - Math.clz32(bit));
-        words[at] = regs.valuesLo[item]!;
-        words[at + 1] = regs.valuesHi[item]!;
-      }
-    }
-  }
-  private registersOf(vcpu: number): Uint32Array {
-    while (this.registers.length <= vcpu) this.registers.push(new Uint32Array(2 * REGISTERS));
-    return this.registers[vcpu]!;
+    const { words } = this.ledger;
+    const at = this.ledger.add();
+    words[at] = c.frame[r]!;
+    words[at + 1] = which;
+    words[at + 2] = seq;
+    words[at + 3] = c.new[r]!;
   }
 
   finish(): { index: Uint8Array; keyframe: Uint8Array } {
-    const { slots, ledger } = this;
-    const { index, lastSlots, lastNumbers } = this.write();
-    if (this.vcpus > 0) this.registersOf(this.vcpus - 1);
+    const index = this.write();
     const keyframe = encodeKeyframe({
       from: this.first,
       seq: this.end,
       ticks: this.ticks,
-      slots,
-      slotRows: lastSlots,
-      numbers: ledger.columns as [Uint32Array, Uint32Array, Uint32Array, Uint32Array],
-      numberRows: lastNumbers,
+      slots: this.lastSlots,
+      numbers: this.lastNumbers,
       others: this.others.take(),
-      registers: this.registers.map(words => words.subarray(0, 2 * this.registerCount)),
+      registers: this.registers.words(this.vcpus, this.registerCount),
     });
     this.clear();
     return { index, keyframe };
@@ -257,7 +233,7 @@ export class Builder implements IndexBuilder {
 
   /** Like finish, for who needs no keyframe. */
   finishIndex(): Uint8Array {
-    const { index } = this.write();
+    const index = this.write();
     this.others.take();
     this.clear();
     return index;
@@ -268,114 +244,116 @@ export class Builder implements IndexBuilder {
     this.first = this.end;
   }
 
-  private write(): { index: Uint8Array; lastSlots: Uint32Array; lastNumbers: Uint32Array } {
-    const { slots, ledger } = this;
-    const lastSlots = new Rows(slots.n);
-    const lastNumbers = new Rows(ledger.n);
-    const order = this.sorter.sort(slots.n, [slots.offset, slots.frame, slots.space]);
-    const lists = [
-      this.writeSlots(order, lastSlots),
-      this.writeMappers(),
-      this.writeLedger(lastNumbers),
-      this.writeCovers(),
-    ];
-    return { index: assemble(lists), lastSlots: lastSlots.taken, lastNumbers: lastNumbers.taken };
+  private write(): Uint8Array {
+    return assemble([this.writeSlots(), this.writeMappers(), this.writeLedger(), this.writeCovers()]);
   }
 
-  /** Writes SLOTS, gathers the rows of MAPPERS, and leaves the last row of each entry in `last`. */
-  private writeSlots(order: Uint32Array, last: Rows): Written {
-    const { slots, mappers, writer } = this;
-    const { n, offset, frame, space, now, was, how } = slots;
+  /** Writes SLOTS, gathers the rows of MAPPERS, and leaves the last row of each entry for the keyframe. */
+  private writeSlots(): Written {
+    const { slots, mappers, writer, lastSlots } = this;
+    const { words, n } = slots;
+    const order = this.sorter.sort(slots, BY_SLOT);
     mappers.need(2 * n);
-    // What the row before in the list left of the same entry: -2 where there is none.
-    let left = -2;
-    let before = -1;
+    lastSlots.clear(n);
+    // What the row before left of the same entry: a size, NOWHERE, or that there is none.
+    const UNKNOWN = -1;
+    let left = UNKNOWN;
+    let leftFrame = 0;
+    let lastFrame = 0;
+    let lastPlace = -1;
     for (let i = 0; i < n; i++) {
-      const r = order[i]!;
-      const same =
-        before >= 0 && offset[r] === offset[before] && frame[r] === frame[before] && space[r] === space[before];
-      if (!same) {
-        if (before >= 0) last.push(before);
-        left = -2;
+      const w = order[i]! * SLOT_WORDS;
+      const frame = words[w]!;
+      const packed = words[w + 1]!;
+      const place = packed & 0xf_ffff;
+      if (place !== lastPlace || frame !== lastFrame) {
+        left = UNKNOWN;
+        lastPlace = place;
+        lastFrame = frame;
+        lastSlots.n++;
       }
-      before = r;
-      const to = now[r]!;
+      setLast(lastSlots, frame, place, words[w + 3]!, words[w + 4]!);
+      const how = (packed >>> 20) & 15;
+      const to = packed >>> 28;
+      const toFrame = words[w + 6]!;
       // An adopt does not say what it replaces.
-      const from = how[r] === ADOPTED ? Math.max(left, -1) : was[r]!;
-      if (how[r] !== WRITTEN && to < 0 && from < 0 && left < 0) continue;
-      const at = writer.rows;
-      writer.push(slotKey(space[r]!, frame[r]!, offset[r]!), slots.seq[r]!, slots.level[r]!);
-      if (to >= 0) this.addMapping(to, 4 * at + (from === to ? KEPT : MADE));
-      if (from >= 0 && from !== to && from !== left) this.addMapping(from, 4 * at + ENDED);
+      const from = how !== ADOPTED ? (packed >>> 24) & 15 : left === UNKNOWN ? NOWHERE : left;
+      const fromFrame = how === ADOPTED ? leftFrame : words[w + 5]!;
+      const nothing = to === NOWHERE && from === NOWHERE && (left === UNKNOWN || left === NOWHERE);
+      if (how !== WRITTEN && nothing) continue;
+      const row = 4 * writer.rows;
+      const space = place >>> 12;
+      writer.push(slotKey(space, frame, place & 4095), words[w + 2]!, words[w + 7]!);
+      const stays = to === from && toFrame === fromFrame;
+      if (to !== NOWHERE) this.addMapping(space, toFrame, to, row + (stays ? KEPT : MADE));
+      if (from !== NOWHERE && !stays && (from !== left || fromFrame !== leftFrame))
+        this.addMapping(space, fromFrame, from, row + ENDED);
       left = to;
+      leftFrame = toFrame;
     }
-    if (before >= 0) last.push(before);
     return written(writer);
   }
 
-  private addMapping(key: number, value: number): void {
-    const { mappers } = this;
-    const [sizes, frames, spaces, values] = mappers.columns as [Uint32Array, Uint32Array, Uint32Array, Uint32Array];
-    const n = mappers.n++;
-    const frame = Math.floor(key / 8);
-    sizes[n] = key % 8;
-    frames[n] = frame;
-    spaces[n] = frame / FRAMES;
-    values[n] = value;
+  private addMapping(space: number, frame: number, size: number, value: number): void {
+    const { words } = this.mappers;
+    const at = this.mappers.add();
+    words[at] = frame;
+    words[at + 1] = size | (space << 4);
+    words[at + 2] = value;
   }
 
   private writeMappers(): Written {
     const { mappers, writer } = this;
-    const [sizes, frames, spaces, values] = mappers.columns as [Uint32Array, Uint32Array, Uint32Array, Uint32Array];
-    const order = this.sorter.sort(mappers.n, [sizes, frames, spaces]);
-    for (let i = 0; i < mappers.n; i++) {
-      const r = order[i]!;
-      writer.push((spaces[r]! * FRAMES + frames[r]!) * 8 + sizes[r]!, values[r]!, 0);
+    const { words, n } = mappers;
+    const order = this.sorter.sort(mappers, BY_TARGET);
+    for (let i = 0; i < n; i++) {
+      const w = order[i]! * 3;
+      writer.push(targetKey(words[w + 1]! >>> 4, words[w]!, words[w + 1]! & 15), words[w + 2]!, 0);
     }
     return written(writer);
   }
 
-  private writeLedger(last: Rows): Written {
-    const { ledger, writer } = this;
-    const [kinds, frames, seqs] = ledger.columns as [Uint32Array, Uint32Array, Uint32Array];
-    const order = this.sorter.sort(ledger.n, [kinds, frames]);
-    let key = -1;
-    for (let i = 0; i < ledger.n; i++) {
-      const r = order[i]!;
-      const next = frames[r]! * 8 + kinds[r]!;
-      if (i > 0 && next !== key) last.push(order[i - 1]!);
-      key = next;
-      writer.push(key, seqs[r]!, 0);
+  /** Writes LEDGER, and leaves the last row of each number for the keyframe. */
+  private writeLedger(): Written {
+    const { ledger, writer, lastNumbers: last } = this;
+    const { words, n } = ledger;
+    const order = this.sorter.sort(ledger, BY_NUMBER);
+    last.clear(n);
+    let before = -1;
+    for (let i = 0; i < n; i++) {
+      const w = order[i]! * 4;
+      const frame = words[w]!;
+      const kind = words[w + 1]!;
+      const key = frame * 8 + kind;
+      if (key !== before) last.n++;
+      before = key;
+      last.frame[last.n - 1] = frame;
+      last.kind[last.n - 1] = kind;
+      last.value[last.n - 1] = words[w + 3]!;
+      writer.push(key, words[w + 2]!, 0);
     }
-    if (ledger.n > 0) last.push(order[ledger.n - 1]!);
     return written(writer);
   }
 
   private writeCovers(): Written {
     const { covers, writer } = this;
-    const [frames, spaces, seqs, notes] = covers.columns as [Uint32Array, Uint32Array, Uint32Array, Uint32Array];
-    const order = this.sorter.sort(covers.n, [frames, spaces]);
-    for (let i = 0; i < covers.n; i++) {
-      const r = order[i]!;
-      writer.push(coverKey(spaces[r]!, frames[r]!), seqs[r]!, notes[r]!);
+    const { words, n } = covers;
+    const order = this.sorter.sort(covers, BY_COVER);
+    for (let i = 0; i < n; i++) {
+      const w = order[i]! * 4;
+      writer.push(coverKey(words[w + 1]!, words[w]!), words[w + 2]!, words[w + 3]!);
     }
     return written(writer);
   }
 }
 
-/** Numbers of rows, of which it is known how many there can be. */
-class Rows {
-  private n = 0;
-  private readonly rows: Uint32Array;
-  constructor(most: number) {
-    this.rows = new Uint32Array(most);
-  }
-  push(row: number): void {
-    this.rows[this.n++] = row;
-  }
-  get taken(): Uint32Array {
-    return this.rows.subarray(0, this.n);
-  }
+function setLast(last: LastSlots, frame: number, place: number, lo: number, hi: number): void {
+  const at = last.n - 1;
+  last.frame[at] = frame;
+  last.space[at] = place >>> 12;
+  last.offset[at] = place & 4095;
+  last.lo[at] = lo;
+  last.hi[at] = hi;
 }
 
 interface Written {

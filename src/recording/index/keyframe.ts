@@ -22,7 +22,7 @@ import { Bytes, decodeColumn, encodeColumn, Sink } from '../columns.js';
 import { packBody, unpackBody } from '../pieces.js';
 import type { Keyframe } from '../source.js';
 import { blocksOf, joined } from './others.js';
-import type { SlotRows } from './rows.js';
+import type { LastNumbers, LastSlots } from './rows.js';
 
 const VERSION = 1;
 /** The most bytes a body may have when it is decompressed. */
@@ -38,47 +38,35 @@ export interface KeyframeParts {
   readonly from: number;
   readonly seq: number;
   readonly ticks: number;
-  readonly slots: SlotRows;
-  /** The last row of each entry, in order of space, frame and offset. */
-  readonly slotRows: Uint32Array;
-  /** Columns kind, frame, seq, value. */
-  readonly numbers: readonly [Uint32Array, Uint32Array, Uint32Array, Uint32Array];
-  /** The last row of each number of each frame, in order of frame and kind. */
-  readonly numberRows: Uint32Array;
+  /** The last write of each entry, in order of space, frame and offset. */
+  readonly slots: LastSlots;
+  /** The last of each number of each frame, in order of frame and kind. */
+  readonly numbers: LastNumbers;
   readonly others: readonly Event[];
   /** Per vcpu: lo and hi word of each register. */
   readonly registers: readonly Uint32Array[];
 }
 
 type Numbers = Uint8Array | Uint16Array | Uint32Array;
-/** The rows of a column in this order. */
-function picked<T extends Numbers>(column: Numbers, rows: Uint32Array, out: T): T {
-  for (let i = 0; i < rows.length; i++) out[i] = column[rows[i]!]!;
-  return out;
-}
-
 export function encodeKeyframe(parts: KeyframeParts): Uint8Array {
-  const { slots, slotRows, numbers, numberRows, others, registers } = parts;
+  const { slots, numbers, others, registers } = parts;
   const out = new Sink();
-  const u32s = (column: Numbers, rows: Uint32Array) => picked(column, rows, new Uint32Array(rows.length));
-  const u8s = (column: Numbers, rows: Uint32Array) => picked(column, rows, new Uint8Array(rows.length));
-  const column = (values: Numbers, near = false) => encodeColumn(out, values, values.length, near ? 'near' : 'plain');
+  const column = (values: Numbers, n: number, near = false) => encodeColumn(out, values, n, near ? 'near' : 'plain');
   const blocks: Uint8Array[] = [];
   for (const block of blocksOf(others)) blocks.push(encodeBlock(block)); // one at a time: the block is used again
   const registerCount = (registers[0]?.length ?? 0) / 2;
 
   out.u32(VERSION);
   for (const v of [parts.from, parts.seq, parts.ticks]) out.f64(v);
-  for (const n of [slotRows.length, numberRows.length, registers.length, registerCount, others.length, blocks.length])
-    out.u32(n);
-  column(u8s(slots.space, slotRows));
-  column(u32s(slots.frame, slotRows), true);
-  column(picked(slots.offset, slotRows, new Uint16Array(slotRows.length)));
-  column(u32s(slots.lo, slotRows));
-  column(u32s(slots.hi, slotRows));
-  column(u8s(numbers[0], numberRows));
-  column(u32s(numbers[1], numberRows), true);
-  column(u32s(numbers[3], numberRows));
+  for (const n of [slots.n, numbers.n, registers.length, registerCount, others.length, blocks.length]) out.u32(n);
+  column(slots.space, slots.n);
+  column(slots.frame, slots.n, true);
+  column(slots.offset, slots.n);
+  column(slots.lo, slots.n);
+  column(slots.hi, slots.n);
+  column(numbers.kind, numbers.n);
+  column(numbers.frame, numbers.n, true);
+  column(numbers.value, numbers.n);
   const words = registers.length * registerCount;
   const lo = new Uint32Array(words);
   const hi = new Uint32Array(words);
@@ -86,10 +74,11 @@ export function encodeKeyframe(parts: KeyframeParts): Uint8Array {
     lo[i] = registers[Math.floor(i / registerCount)]![2 * (i % registerCount)]!;
     hi[i] = registers[Math.floor(i / registerCount)]![2 * (i % registerCount) + 1]!;
   }
-  column(lo);
-  column(hi);
+  column(lo, words);
+  column(hi, words);
   column(
     Uint32Array.from(others, e => e.seq - parts.from),
+    others.length,
     true,
   );
   for (const block of blocks) {

@@ -2,6 +2,7 @@
  * The rare events that a keyframe repeats: the last one for each thing they set, all of those that change host address
  * spaces. They are looked for backwards in each chunk, so that of a thing set a thousand times one event becomes an object.
  */
+import { asFrame } from '../../base/brand.js';
 import {
   BLOCK_BYTES,
   type Block,
@@ -14,7 +15,7 @@ import {
   POOL_ITEMS,
   writeRow,
 } from '../../events/block.js';
-import { type Draft, type Event, KIND, KIND_NAMES, KINDS, type KindName } from '../../events/kinds.js';
+import { type Draft, type Event, KIND, KIND_NAMES, KINDS, type KindName, SPACES } from '../../events/kinds.js';
 import { type AnyField, columnSpecs, type Fields } from '../../events/schema.js';
 
 type KeyOf<K extends KindName> = (c: BlockColumns[K], row: number, vcpu: number) => number | string;
@@ -39,6 +40,8 @@ const KEYS: Keys = {
   mask: (c, r) => c.port[r]!,
   task: (_, __, vcpu) => vcpu,
 };
+/** By kind number: 1 where there is a key. */
+const MARKS = Uint8Array.from(KIND_NAMES, name => (KEYS[name] ? 1 : 0));
 /** By kind number; keys of adopt and release mean the same thing, those of other kinds do not. */
 const KEY_OF = KIND_NAMES.map(name => KEYS[name] as KeyOf<KindName> | undefined);
 const EACH = new Set([KIND.map, KIND.unmap, KIND.protect]);
@@ -64,15 +67,14 @@ export class Others {
     const seen = new Set<number | string>();
     for (let i = count - 1; i >= from; i--) {
       const k = kind[i]!;
-      const keyOf = KEY_OF[k];
-      if (!keyOf) continue;
-      const own = keyOf(block.col[KIND_NAMES[k]!] as never, row[i]!, vcpu[i]!);
+      if (MARKS[k] === 0) continue;
+      const own = KEY_OF[k]!(block.col[KIND_NAMES[k]!] as never, row[i]!, vcpu[i]!);
       const key = EACH.has(k) ? `each ${this.unique++}` : typeof own === 'string' ? own : k * KIND_STEP + own;
       if (seen.has(key)) continue;
       seen.add(key);
-      const event = eventAt(block, i);
+      const event = k === KIND.adopt || k === KIND.release ? tableEvent(block, i) : eventAt(block, i);
       if (EACH.has(k)) this.items += itemsOf(event);
-      this.events.set(key, 'entries' in event ? { ...event, entries: [] } : event);
+      this.events.set(key, event);
     }
   }
 
@@ -83,6 +85,27 @@ export class Others {
     this.items = 0;
     return all;
   }
+}
+
+/** An adopt or release without its entries, which are many. */
+function tableEvent(block: Block, i: number): Event {
+  const kind = block.kind[i] === KIND.adopt ? 'adopt' : 'release';
+  const c = block.col[kind];
+  const r = block.row[i]!;
+  return {
+    kind,
+    seq: block.first + i,
+    ticks: block.ticks[i]!,
+    vcpu: block.vcpu[i]!,
+    cause: -1,
+    space: SPACES[c.space[r]!]!,
+    table: asFrame(c.table[r]!),
+    offset: c.offset[r]!,
+    level: c.level[r]!,
+    bytes: c.bytes[r]!,
+    format: c.format[r]!,
+    entries: [],
+  };
 }
 
 let scratch: Block | undefined;

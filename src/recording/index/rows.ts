@@ -1,51 +1,57 @@
-/** Rows gathered between two segments, as columns that grow and are used again. */
-
-/** One write of one entry. */
-export class SlotRows {
+/**
+ * Rows gathered between two segments. The words of a row lie side by side: rows are sorted by number and then taken in the
+ * order of the sort, from anywhere in memory, and that is one miss of the cache a row instead of one a column.
+ */
+export class Rows {
   n = 0;
-  private room = 0;
-  offset = new Uint16Array(0);
-  frame = new Uint32Array(0);
-  space = new Uint8Array(0);
-  seq = new Uint32Array(0);
-  level = new Uint8Array(0);
-  how = new Uint8Array(0);
-  lo = new Uint32Array(0);
-  hi = new Uint32Array(0);
-  /** What the entry pointed to before and after: see targets.ts. */
-  was = new Float64Array(0);
-  now = new Float64Array(0);
+  readonly stride: number;
+  words = new Uint32Array(0);
 
+  /** @param stride words of a row */
+  constructor(stride: number) {
+    this.stride = stride;
+  }
   /** Makes room for `more` rows. */
   need(more: number): void {
-    if (this.n + more <= this.room) return;
-    this.room = Math.max(1 << 18, 2 * (this.n + more));
-    const { room } = this;
-    this.offset = grown(this.offset, new Uint16Array(room));
-    this.frame = grown(this.frame, new Uint32Array(room));
-    this.space = grown(this.space, new Uint8Array(room));
-    this.seq = grown(this.seq, new Uint32Array(room));
-    this.level = grown(this.level, new Uint8Array(room));
-    this.how = grown(this.how, new Uint8Array(room));
-    this.lo = grown(this.lo, new Uint32Array(room));
-    this.hi = grown(this.hi, new Uint32Array(room));
-    this.was = grown(this.was, new Float64Array(room));
-    this.now = grown(this.now, new Float64Array(room));
+    const least = (this.n + more) * this.stride;
+    if (least > this.words.length) this.words = grown(this.words, new Uint32Array(Math.max(1 << 16, 2 * least)));
+  }
+  /** Adds a row of nothing and returns where it begins in `words`; there must be room. */
+  add(): number {
+    return this.n++ * this.stride;
   }
 }
 
-/** Rows of some u32 columns: ledger, covers, mappings. */
-export class WordRows {
+/** Columns for the keyframe, filled in order: the last row of each entry, the last number of each kind of a frame. */
+export class LastSlots {
   n = 0;
-  columns: Uint32Array[];
-  constructor(columns: number) {
-    this.columns = Array.from({ length: columns }, () => new Uint32Array(0));
+  space = new Uint8Array(0);
+  frame = new Uint32Array(0);
+  offset = new Uint16Array(0);
+  lo = new Uint32Array(0);
+  hi = new Uint32Array(0);
+  /** Begins anew, with room for n rows. */
+  clear(n: number): void {
+    this.n = 0;
+    if (n <= this.space.length) return;
+    this.space = new Uint8Array(n);
+    this.frame = new Uint32Array(n);
+    this.offset = new Uint16Array(n);
+    this.lo = new Uint32Array(n);
+    this.hi = new Uint32Array(n);
   }
-  need(more: number): void {
-    const room = this.columns[0]!.length;
-    if (this.n + more <= room) return;
-    const next = Math.max(1 << 16, 2 * (this.n + more));
-    this.columns = this.columns.map(c => grown(c, new Uint32Array(next)));
+}
+export class LastNumbers {
+  n = 0;
+  kind = new Uint8Array(0);
+  frame = new Uint32Array(0);
+  value = new Uint32Array(0);
+  clear(n: number): void {
+    this.n = 0;
+    if (n <= this.kind.length) return;
+    this.kind = new Uint8Array(n);
+    this.frame = new Uint32Array(n);
+    this.value = new Uint32Array(n);
   }
 }
 

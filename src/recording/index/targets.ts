@@ -42,11 +42,13 @@ export class Targets {
   }
 }
 
-/** The key of what an entry points to, -1 for nothing (and for frames beyond u32, which have no number here). */
-export function keyOf(level: Level | undefined, space: number, lo: number, hi: number): number {
-  if (!level) return -1;
-  const frame = level.target(lo, hi);
-  if (frame < 0 || frame >= FRAMES) return -1;
+/** The first frame of what an entry points to, -1 for nothing (and for frames beyond u32, which have no number here). */
+export function frameOf(level: Level | undefined, lo: number, hi: number): number {
+  const frame = level ? level.target(lo, hi) : -1;
+  return frame < FRAMES ? frame : -1;
+}
+/** How much an entry that points somewhere points to, as a number for keys. */
+export function sizeOf(level: Level, lo: number, hi: number): number {
   const span = level.span(lo, hi);
-  return targetKey(space, frame, span === 0 ? 0 : SIZES.indexOf(span));
+  return span === 0 ? 0 : SIZES.indexOf(span);
 }

@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { Trouble } from '../../../src/base/trouble.js';
 import { columnWords, packColumn, unpackColumn } from '../../../src/recording/index/bits.js';
 import { BlockCache, ListReader, ListWriter } from '../../../src/recording/index/list.js';
+import { Rows } from '../../../src/recording/index/rows.js';
 import { SeqSet } from '../../../src/recording/index/seqs.js';
-import { Sorter } from '../../../src/recording/index/sort.js';
+import { Sorter, wholeWord } from '../../../src/recording/index/sort.js';
 import { randomBelow } from '../make.js';
 
 const u32 = fc.oneof(
@@ -97,14 +98,16 @@ describe('the sort', () => {
     const sorter = new Sorter();
     fc.assert(
       fc.property(fc.array(fc.tuple(u32, fc.nat(5), fc.nat(3)), { maxLength: 300 }), rows => {
-        const columns = [0, 1, 2].map(c => Uint32Array.from(rows, r => r[c]!));
+        const table = new Rows(3);
+        table.need(rows.length);
+        for (const row of rows) table.words.set(row, table.add());
         const want = rows
           .map((_, i) => i)
           .sort((a, b) => {
             for (const c of [2, 1, 0]) if (rows[a]![c] !== rows[b]![c]) return rows[a]![c]! - rows[b]![c]!;
             return a - b;
           });
-        expect([...sorter.sort(rows.length, columns).subarray(0, rows.length)]).toEqual(want);
+        expect([...sorter.sort(table, [0, 1, 2].map(wholeWord))]).toEqual(want);
       }),
     );
   });
