@@ -32,13 +32,13 @@ export class Batch {
     index: number,
     cls: typeof CLASS.update | typeof CLASS.mmuext,
     number: number,
-    args: bigint[],
+    args: readonly bigint[],
     body: () => Rc,
   ): Rc {
     const { core, cause } = this;
     const { domain } = core;
     const entry = domain.within(cause, () =>
-      domain.tell({ kind: 'entry', index, class: cls, number, args, queued: 0n, stack: 0 }),
+      domain.tell({ kind: 'entry', index, class: cls, number, args: [...args], queued: 0n, stack: 0 }),
     );
     return domain.within(entry, () => {
       const rc = core.entryDone(body);

@@ -2,37 +2,39 @@
  * What mmu_update and mmuext_op have in common: an array of requests, of which as many are carried out as go well, a
  * counter the guest may ask for, and the ways a call can go on later.
  */
-import { ERRNO } from '../../names.js';
+import { type CLASS, ERRNO } from '../../names.js';
+
 import type { Answer, Domain } from '../domain.js';
+import { Batch } from './batch.js';
 import { again, answer, type Core, ERESTART, type Rc, u32 } from './core.js';
 import { isGuestAddress } from './entries.js';
+import type { MessageName } from './messages.js';
 import { DOMID, putPending } from './references.js';
 
 /** Bit of the count that says that this is not the first time (public/xen.h). */
 const PREEMPTED = 0x8000_0000;
 const U64_MAX = 0xffff_ffff_ffff_ffffn;
 
-export interface Requests {
-  readonly count: number;
-  /** Request `index`, or undefined where the guest's memory faults. */
-  read(index: number): DataView | undefined;
+/** An array of requests, as far as the two calls differ. */
+export interface ArrayCall {
+  /** Size of a request. */
+  readonly bytes: number;
+  /** How it is told: BATCH and CLASS. */
+  readonly style: number;
+  readonly class: typeof CLASS.update | typeof CLASS.mmuext;
+  /** What 4.1 says where a request cannot be read. */
+  readonly unreadable: MessageName;
+  /** Looks at the domains that are named: 0 or a negative error number. */
+  prepare(foreign: number): Rc;
+  /** The command of a request, and its arguments. */
+  read(request: DataView): { readonly number: number; readonly args: readonly [bigint, bigint] };
+  carryOut(number: number, args: readonly [bigint, bigint]): Rc;
+  /** What is due once, for all of them. */
+  finish?(): void;
 }
 
-/**
- * @param bytes size of a request
- * @param prepare looks at the domains that are named; an error number, or 0
- * @param each carries out one request
- * @returns what the hypercall answers
- */
-export function requestCall(
-  core: Core,
-  args: readonly bigint[],
-  bytes: number,
-  prepare: (foreign: number) => Rc,
-  each: (requests: Requests) => (index: number, request: DataView) => Rc,
-  faulted: () => void,
-  finish: () => void = () => {},
-): Answer {
+/** do_mmu_update and do_mmuext_op, but for what a request means. */
+export function carryOutArray(core: Core, args: readonly bigint[], call: ArrayCall): Answer {
   const { domain } = core;
   const [list = 0n, countArg = 0n, doneAt = 0n, foreign = 0n] = args;
   core.begin();
@@ -45,18 +47,12 @@ export function requestCall(
     count -= PREEMPTED;
     if (doneAt !== 0n) done = u32FromGuest(domain, doneAt);
   }
-  if (!isArrayOkay(list, count, bytes)) return answer(-ERRNO.EFAULT);
-  let rc = prepare(u32(foreign));
+  if (!isArrayOkay(list, count, call.bytes)) return answer(-ERRNO.EFAULT);
+  let rc = call.prepare(u32(foreign));
   if (rc !== 0) return answer(rc);
 
-  const requests: Requests = {
-    count,
-    read(index) {
-      const data = domain.copyFrom(BigInt.asUintN(64, list + BigInt(index * bytes)), bytes);
-      return data && new DataView(data.buffer, data.byteOffset, data.length);
-    },
-  };
-  const run = each(requests);
+  const placeOf = (index: number): bigint => BigInt.asUintN(64, list + BigInt(index * call.bytes));
+  const batch = new Batch(core, call.style, count);
   let i = 0;
   for (; i < count; i++) {
     if (core.pending || (i > 0 && core.isDue)) {
@@ -64,23 +60,23 @@ export function requestCall(
       break;
     }
     core.spend(1);
-    const request = requests.read(i);
-    if (!request) {
-      faulted();
+    const data = domain.copyFrom(placeOf(i), call.bytes);
+    if (!data) {
+      core.say(call.unreadable);
       rc = -ERRNO.EFAULT;
       break;
     }
-    rc = run(i, request);
+    const request = call.read(new DataView(data.buffer, data.byteOffset, data.length));
+    rc = batch.entry(i, call.class, request.number, request.args, () => call.carryOut(request.number, request.args));
     if (rc !== 0) break;
   }
-  const rest = BigInt.asUintN(64, list + BigInt(i * bytes));
   const then: Answer =
     rc === ERESTART
-      ? again([rest, BigInt(count - i + PREEMPTED), doneAt, foreign])
+      ? again([placeOf(i), BigInt(count - i + PREEMPTED), doneAt, foreign])
       : core.pending // give it back first; the answer travels in the place of the foreign domain
         ? again([0n, BigInt(PREEMPTED), 0n, BigInt.asUintN(32, BigInt(rc))])
         : answer(rc);
-  finish();
+  call.finish?.();
   if (doneAt !== 0n) domain.copyTo(doneAt, u32Bytes(done + i));
   return then;
 }

@@ -17,7 +17,7 @@ import { FLAG, type FrameTable, OWNER } from './frames.js';
 import { memoryOp } from './memory-op.js';
 import { mmuextOp, newBaseptr, pin } from './mmuext.js';
 import { type PtwrAnswer, type PtwrStore, ptwr, tableAt } from './ptwr.js';
-import { putPending } from './references.js';
+import { getPageAndType, putPending } from './references.js';
 import { packMm, type SavedMm, unpackMm } from './saved.js';
 import { ldtPage, setGdt, updateDescriptor } from './segments.js';
 import { mmuUpdate, updateVaMapping, updateVaMappingOtherdomain } from './update.js';
@@ -73,6 +73,10 @@ export class Mm {
     frames.addTypeCount(mfn, 1);
     frames.setFlag(mfn, FLAG.validated, true);
     frames.tell();
+  }
+  /** Xen maps a frame of the domain's and writes to it from now on (map_vcpu_info). False if it cannot be writable. */
+  hold(mfn: Frame): boolean {
+    return this.whole(() => getPageAndType(this.core, mfn, TYPE.writable)) === 0;
   }
   /**
    * Pins a table, with what is in memory then.

@@ -2,8 +2,7 @@
 import { asPaddr, type Frame, PAGE_BYTES } from '../../../../base/brand.js';
 import { BATCH, CLASS, ERRNO, type FrameType, MMUEXT, TYPE } from '../../names.js';
 import type { Handler } from '../domain.js';
-import { Batch } from './batch.js';
-import { pageOwner, requestCall } from './call.js';
+import { carryOutArray, pageOwner } from './call.js';
 import { type Core, ERESTART, type Rc } from './core.js';
 import { isGuestAddress } from './entries.js';
 import { FLAG } from './frames.js';
@@ -75,32 +74,28 @@ const COMMANDS: Readonly<Record<number, Command>> = {
 /** do_mmuext_op. */
 export const mmuextOp =
   (core: Core): Handler =>
-  (_, args) => {
-    return requestCall(
-      core,
-      args,
-      REQUEST_BYTES,
-      foreign => {
+  (_, args) =>
+    carryOutArray(core, args, {
+      bytes: REQUEST_BYTES,
+      style: BATCH.mmuext_op,
+      class: CLASS.mmuext,
+      unreadable: 'copyMmuext',
+      prepare(foreign) {
         const owner = pageOwner(core, foreign & 0xffff);
         if (owner === undefined) return -ERRNO.ESRCH;
         return owner === DOMID.self ? 0 : -ERRNO.EPERM; // xsm_mmuext_op
       },
-      ({ count }) => {
-        const batch = new Batch(core, BATCH.mmuext_op, count);
-        return (index, request) => {
-          const number = request.getUint32(0, true);
-          const [arg1, arg2] = [request.getBigUint64(8, true), request.getBigUint64(16, true)];
-          return batch.entry(index, CLASS.mmuext, number, [arg1, arg2], () => {
-            const command = COMMANDS[number];
-            if (command) return command({ core, arg1, arg2 });
-            core.say('unknownMmuext', number);
-            return -ERRNO.ENOSYS;
-          });
-        };
+      read: request => ({
+        number: request.getUint32(0, true),
+        args: [request.getBigUint64(8, true), request.getBigUint64(16, true)],
+      }),
+      carryOut(number, [arg1, arg2]) {
+        const command = COMMANDS[number];
+        if (command) return command({ core, arg1, arg2 });
+        core.say('unknownMmuext', number);
+        return -ERRNO.ENOSYS;
       },
-      () => core.say('copyMmuext'),
-    );
-  };
+    });
 
 /** MMUEXT_PIN_L?_TABLE: the guest holds one reference of the type, until it unpins. */
 export function pin(core: Core, arg: bigint, type: FrameType): Rc {

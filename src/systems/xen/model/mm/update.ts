@@ -2,8 +2,7 @@
 import { asPaddr, asVaddr, type Frame } from '../../../../base/brand.js';
 import { BATCH, CLASS, ERRNO, PATH, TYPE } from '../../names.js';
 import type { Handler } from '../domain.js';
-import { Batch } from './batch.js';
-import { pageOwner, requestCall } from './call.js';
+import { carryOutArray, pageOwner } from './call.js';
 import { answer, type Core, type Rc } from './core.js';
 import { isGuestAddress } from './entries.js';
 import { FLAG } from './frames.js';
@@ -21,11 +20,12 @@ export const mmuUpdate =
   (domain, args) => {
     let owner: number = DOMID.self;
     let mustFlush = false;
-    return requestCall(
-      core,
-      args,
-      REQUEST_BYTES,
-      foreign => {
+    return carryOutArray(core, args, {
+      bytes: REQUEST_BYTES,
+      style: BATCH.mmu_update,
+      class: CLASS.update,
+      unreadable: 'copyUpdate',
+      prepare(foreign) {
         // Whose tables: 0 for the caller's, else a number + 1. Whose frames: the low half.
         const tables = foreign >>> 16;
         if (tables !== 0 && tables - 1 !== domain.id) return -ERRNO.ESRCH;
@@ -34,31 +34,25 @@ export const mmuUpdate =
         owner = found;
         return 0;
       },
-      ({ count }) => {
-        const batch = new Batch(core, BATCH.mmu_update, count);
-        return (index, request) => {
-          const ptr = request.getBigUint64(0, true);
-          const val = request.getBigUint64(8, true);
-          const command = Number(ptr & 7n);
-          return batch.entry(index, CLASS.update, command, [ptr, val], () => {
-            if (command > COMMAND.noTranslate) {
-              core.say('unknownUpdate', command);
-              return -ERRNO.ENOSYS;
-            }
-            if (owner === DOMID.xen) return -ERRNO.EPERM; // xsm_mmu_update
-            if (command === COMMAND.machphys) return machphys(core, ptr, val, owner);
-            const at = ptr - BigInt(command);
-            const rc = updateAt(core, at, val, command === COMMAND.preserveAd, owner);
-            if (rc.level > 1 && rc.rc === 0) mustFlush = true; // linear page tables may be in the TLB
-            return rc.rc;
-          });
-        };
+      read(request) {
+        const ptr = request.getBigUint64(0, true);
+        return { number: Number(ptr & 7n), args: [ptr, request.getBigUint64(8, true)] };
       },
-      () => core.say('copyUpdate'),
-      () => {
+      carryOut(command, [ptr, val]) {
+        if (command > COMMAND.noTranslate) {
+          core.say('unknownUpdate', command);
+          return -ERRNO.ENOSYS;
+        }
+        if (owner === DOMID.xen) return -ERRNO.EPERM; // xsm_mmu_update
+        if (command === COMMAND.machphys) return machphys(core, ptr, val, owner);
+        const { rc, level } = updateAt(core, ptr & ~7n, val, command === COMMAND.preserveAd, owner);
+        if (level > 1 && rc === 0) mustFlush = true; // linear page tables may be in the TLB
+        return rc;
+      },
+      finish() {
         if (mustFlush) core.flushAll();
       },
-    );
+    });
   };
 
 /** One normal update: an entry of a table, or eight bytes of memory that is none. */
