@@ -160,6 +160,21 @@ test('user-pagetables: pinned and unpinned together, in one batch', () => {
     expect(batches.length).toBe(times);
   }
 });
+test('user-pagetables: while nothing is pinned both halves are set by plain stores, and are the same when Xen sees them', () => {
+  const guest = run('user-pagetables');
+  const adopted = all(guest.events, 'adopt').filter(e => e.level === 4 && e.entries[0]! !== 0n);
+  expect(adopted.length).toBe(4); // two processes
+  for (const n of [0, 2]) {
+    const [kernel, user] = [adopted[n]!, adopted[n + 1]!];
+    const set = kernel.entries.slice(0, 256).filter(entry => entry !== 0n);
+    expect(set.length).toBe(n === 0 ? 2 : 3); // code and stack, and what the child inherits at 1 TiB
+    expect(user.entries.slice(0, 256)).toEqual(kernel.entries.slice(0, 256));
+    expect(user.entries.slice(272).filter(entry => entry !== 0n)).toEqual([]);
+    expect(kernel.entries.slice(272).filter(entry => entry !== 0n).length).toBe(3); // direct mapping, vmalloc, kernel
+    const stores = all(guest.events, 'pte').filter(e => e.table === user.table && e.seq < user.seq);
+    expect(stores).toEqual([]);
+  }
+});
 test('user-pagetables: both base pointers are loaded in one multicall; the init page table has no user half', () => {
   const guest = run('user-pagetables');
   const loads = batchesOf(guest)

@@ -1,13 +1,14 @@
 /*
  * early-pagetable-reuse: the objection to the workaround, in one allocation.
  *
- * "Unless I am missing something there is no guarantee that somebody else won't use memory in the pgt_buf_end-pgt_buf_top
- * range when the range is still RO before mark_rw_past_pgt() is called again." (Stefano Stabellini, 3 May 2011)
+ * "Unless I am missing something there is no guarantee that somebody else won't use memory in the
+ * pgt_buf_end-pgt_buf_top range when the range is still RO before mark_rw_past_pgt() is called again." (Stefano
+ * Stabellini, 3 May 2011)
  *
- * This kernel is early-pagetable-workaround with a log buffer that is allocated between the two mappings. The allocator gives
- * the highest free page below the end of low memory: the last page of the range that was meant for tables. It is free, it is
- * mapped, and it is read-only; the first store into it faults. No page table is involved any more, and Xen has nothing to say:
- * the fault is the guest's.
+ * This kernel is early-pagetable-workaround with a log buffer that is allocated between the two mappings. The allocator
+ * gives the highest free page below the end of low memory: the last page of the range that was meant for tables. It is
+ * free, it is mapped, and it is read-only; the first store into it faults. No page table is involved any more, and Xen
+ * has nothing to say: the fault is the guest's.
  */
 #include "lib/hypercall-syscall.h"
 #include "lib/mark-rw-past-pgt.h"

@@ -1,10 +1,10 @@
 /*
  * early-pagetable-reverted: the boot of early-pagetable-crash with the offending commit taken back.
  *
- * The tables of the direct mapping are placed within what Xen's domain builder has mapped already. Everything else is the
- * same, mask_rw_pte included: pages above pgt_buf_end are still mapped writable. But they are mapped since the first
- * instruction, by an entry that can be found; so when one becomes a page table, make_lowmem_page_readonly finds the entry and
- * takes the write permission away before the table is pinned.
+ * The tables of the direct mapping are placed within what Xen's domain builder has mapped already. Everything else is
+ * the same, mask_rw_pte included: pages above pgt_buf_end are still mapped writable. But they are mapped since the
+ * first instruction, by an entry that can be found; so when one becomes a page table, make_lowmem_page_readonly finds
+ * the entry and takes the write permission away before the table is pinned.
  *
  * Compare the two recordings: the first difference is where the range is, and the first that matters is the
  * update_va_mapping before each pin, which early-pagetable-crash has not.

@@ -1,9 +1,9 @@
 /*
  * early-pagetable-workaround: the boot of early-pagetable-crash, with the workaround that was proposed for it.
  *
- * The placement is still the offending one. Every page of the range is mapped read-only before it is a table, so pinning
- * succeeds; mark_rw_past_pgt then finds out, entry by entry, when the rest of the range may be writable again. It boots, and
- * all free memory is writable in the end.
+ * The placement is still the offending one. Every page of the range is mapped read-only before it is a table, so
+ * pinning succeeds; mark_rw_past_pgt then finds out, entry by entry, when the rest of the range may be writable again.
+ * It boots, and all free memory is writable in the end.
  *
  * See lib/mark-rw-past-pgt.h for how it finds out, and early-pagetable-reuse for what it leaves to chance.
  */

@@ -1,24 +1,26 @@
 /*
  * user-pagetables: two L4 tables for every process.
  *
- * On x86-64 nothing but page tables protects Xen from a guest's kernel, nor the kernel from its user code: segment limits are
- * gone, and both run in ring 3. So a process has two page tables that Xen switches between when user code is entered and left:
- * the kernel's, which maps kernel and user memory, and the user's, which maps user memory alone. Below the L4 they are the
- * same tables; only the L4 pages differ, and the kernel has to keep them the same below USER_LIMIT:
+ * On x86-64 nothing but page tables protects Xen from a guest's kernel, nor the kernel from its user code: segment
+ * limits are gone, and both run in ring 3. So a process has two page tables that Xen switches between when user code is
+ * entered and left: the kernel's, which maps kernel and user memory, and the user's, which maps user memory alone.
+ * Below the L4 they are the same tables; only the L4 pages differ, and the kernel has to keep them the same below
+ * USER_LIMIT:
  *
- *     kernel L4  | user entries | Xen | kernel entries |        page_private ->  user L4  | user entries | Xen | nothing |
+ *     kernel L4 | user entries | Xen | kernel entries |   page->private ->   user L4 | user entries | Xen | nothing |
  *
- * The user L4 hangs at the page structure of the kernel L4 (page->private). What that asks of the kernel, each in its place
- * below ("xen64: allocate and manage user pagetables", Jeremy Fitzhardinge, July 2008):
+ * The user L4 hangs at the page structure of the kernel L4 (page->private). What that asks of the kernel, each in its
+ * place below ("xen64: allocate and manage user pagetables", Jeremy Fitzhardinge, July 2008):
  *
- *   - an entry below USER_LIMIT is set in both: by plain stores while they are not pinned, in one batch once they are (set_pgd);
+ *   - an entry below USER_LIMIT is set in both: by plain stores while they are not pinned, in one batch once they are
+ *     (set_pgd);
  *   - both are pinned and unpinned together; the tables below are walked once, from the kernel's (xen_pgd_pin);
  *   - both base pointers are loaded in one multicall, since user mode must never be entered with another's (write_cr3);
  *   - the init page table never gets a user one: no user code ever runs on it;
  *   - early in the boot there are no page structures: nobody may look for a user L4 then (set_pgd_hyper).
  *
- * The rest is a kernel of a few hundred lines with two processes, which run in ring 3, make system calls, touch memory that is
- * not there yet, fork, copy on write, and leave nothing behind (lib/process.c, lib/user.c).
+ * The rest is a kernel of a few hundred lines with two processes, which run in ring 3, make system calls, touch memory
+ * that is not there yet, fork, copy on write, and leave nothing behind (lib/process.c, lib/user.c).
  */
 #include "lib/hypercall-page.h"
 #include "lib/kernel.h"
@@ -35,7 +37,7 @@ static u64 virt_to_machine(const void *va) {
 }
 static int page_pinned(const void *va) { return (virt_to_page(va)->flags & PG_pinned) != 0; }
 
-/* The user L4's entry that belongs to an entry of a kernel L4, or 0: there is no user L4, or the entry is the kernel's. */
+/* The user L4's entry that belongs to an entry of a kernel L4. 0: there is no user L4, or the entry is the kernel's. */
 static entry_t *xen_get_user_pgd(entry_t *pgd) {
   entry_t *user = (entry_t *)virt_to_page(pgd)->private;
   u64 index = ((u64)pgd & ~PAGE_MASK) / sizeof *pgd;
@@ -43,8 +45,8 @@ static entry_t *xen_get_user_pgd(entry_t *pgd) {
 }
 
 /*
- * set_pgd before there are page structures. The only page table is the kernel's, it is pinned, and it has no user table: so
- * nothing has to be looked up.
+ * set_pgd before there are page structures. The only page table is the kernel's, it is pinned, and it has no user
+ * table: so nothing has to be looked up.
  */
 static noinline void set_pgd_hyper(entry_t *pgd, entry_t value) {
   xen_mc_batch();
@@ -72,13 +74,13 @@ noinline void set_pud_or_pmd(entry_t *entry, entry_t value) {
   else *entry = value;
 }
 
-/* By address if the tables are loaded. Otherwise a plain store: if the tables are pinned nevertheless, Xen emulates it. */
+/* By address if the tables are loaded. Otherwise a plain store: if they are pinned, Xen emulates it. */
 noinline void set_pte_at(struct mm_struct *mm, u64 address, entry_t *pte, entry_t value) {
   if (mm == current_mm) BUG_ON(HYPERVISOR_update_va_mapping(address, value, UVMF_INVLPG));
   else *pte = value;
 }
 
-/* fork takes the write permission from every page: one batch, which leaves accessed and dirty bits as the processor has them. */
+/* fork takes the write permission from every page: one batch, which leaves accessed and dirty bits as they are. */
 void lazy_mmu_begin(void) { xen_mc_batch(); }
 noinline void ptep_set_wrprotect(entry_t *pte) {
   extend_mmu_update(virt_to_machine(pte) | MMU_PT_UPDATE_PRESERVE_AD, *pte & ~_PAGE_RW);
@@ -143,7 +145,7 @@ static noinline void xen_pgd_unpin(entry_t *pgd) {
   xen_mc_issue();
 }
 
-/* Both halves in one multicall. Without a user L4 the user base pointer is 0: entering user mode would be the domain's end. */
+/* Both halves in one multicall. Without a user L4 the user base pointer is 0: user mode would be the end. */
 static noinline void write_cr3(entry_t *pgd) {
   entry_t *user = xen_get_user_pgd(pgd);
   xen_mc_batch();
@@ -154,7 +156,7 @@ static noinline void write_cr3(entry_t *pgd) {
 
 void pgd_alloc(struct mm_struct *mm) {
   mm->pgd = get_zeroed_page();
-  for (u64 i = pgd_index(PAGE_OFFSET); i < PTRS_PER_TABLE; i++) mm->pgd[i] = init_level4_pgt[i]; /* behind Xen's slots */
+  for (u64 i = pgd_index(PAGE_OFFSET); i < PTRS_PER_TABLE; i++) mm->pgd[i] = init_level4_pgt[i]; /* above Xen's */
   virt_to_page(mm->pgd)->private = (u64)get_zeroed_page();
 }
 void pgd_free(struct mm_struct *mm) {
@@ -184,7 +186,7 @@ void exit_mmap(struct mm_struct *mm) {
   if (page_pinned(mm->pgd)) xen_pgd_unpin(mm->pgd);
 }
 
-/* A range for the kernel that every address space is to have: its L4 entry must be there before the first of them is made. */
+/* A range of the kernel that every address space is to have: its L4 entry must be there before the first of them is. */
 static void vmalloc_init(void) {
   set_page_prot(vmalloc_pud, PAGE_KERNEL_RO);
   set_pgd_hyper(&init_level4_pgt[pgd_index(VMALLOC_START)], pfn_pte(PFN_DOWN(__pa(vmalloc_pud)), _KERNPG_TABLE));

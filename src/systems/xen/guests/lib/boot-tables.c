@@ -1,7 +1,8 @@
 /*
  * The first page tables of our own (xen_setup_kernel_pagetable). Xen's domain builder has mapped the image, and the few
  * MiB around it, at ffffffff80000000. The kernel wants the same memory at PAGE_OFFSET too, so its upper tables point to
- * the builder's L1 tables twice: each page then has one entry, seen at two addresses, and making it read-only is one call.
+ * the builder's L1 tables twice: each page then has one entry, seen at two addresses, and making it read-only is one
+ * call.
  *
  *     init_level4_pgt [272] -> level3_ident_pgt  [0]   -> level2_ident_pgt  [510] --.
  *                     [511] -> level3_kernel_pgt [510] -> level2_kernel_pgt [0] ----+-> the builder's L1 tables
@@ -53,8 +54,8 @@ void xen_setup_kernel_pagetable(void) {
 }
 
 /*
- * Slots of virtual address space for what has no address yet. The table of the slots is pinned and so read-only: the store
- * below faults, and Xen, seeing an L1 table behind the address, validates the entry and writes it (ptwr).
+ * Slots of virtual address space for what has no address yet. The table of the slots is pinned and so read-only: the
+ * store below faults, and Xen, seeing an L1 table behind the address, validates the entry and writes it (ptwr).
  */
 void *set_fixmap(int slot, entry_t pte) {
   void *va = (void *)(FIXADDR_START + slot * PAGE_SIZE);

@@ -29,7 +29,7 @@ static entry_t *alloc_low_page(int slot, u64 *pfn) {
   return table;
 }
 
-/* Everything is pinned this early: a new table becomes read-only, is pinned, and only then hooked into the one above. */
+/* Everything is pinned this early: a new table becomes read-only, is pinned, and then hooked into the one above. */
 static noinline void pmd_populate_kernel(entry_t *pmd, u64 pfn) {
   make_lowmem_page_readonly(__va(PFN_PHYS(pfn)));
   pin_pagetable_pfn(MMUEXT_PIN_L1_TABLE, pfn);

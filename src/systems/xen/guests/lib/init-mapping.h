@@ -1,13 +1,15 @@
 /*
  * Building the direct mapping of memory at PAGE_OFFSET (arch/x86/mm/init.c and init_64.c of 2.6.39).
  *
- * The tables for it come from a range that is found before the first entry is written, and large enough for the worst case:
+ * The tables for it come from a range that is found before the first entry is written, and large enough for the worst
+ * case:
  *
  *     pgt_buf_start ------ pgt_buf_end ------------ pgt_buf_top
  *         page tables          not page tables yet
  *
- * The range is memory like any other, so the loop that maps all memory maps it too. Xen demands that no page table is mapped
- * writable, so a page must be mapped read-only there if it is a table, or will be one: that is mask_rw_pte's to know.
+ * The range is memory like any other, so the loop that maps all memory maps it too. Xen demands that no page table is
+ * mapped writable, so a page must be mapped read-only there if it is a table, or will be one: that is mask_rw_pte's to
+ * know.
  */
 #pragma once
 #include "pgtable.h"

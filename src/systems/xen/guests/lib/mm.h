@@ -1,6 +1,6 @@
 /*
- * Address spaces of processes. What Xen has to do with them is the guest's own story (user-pagetables.c); what any kernel
- * does with them is in process.c.
+ * Address spaces of processes. What Xen has to do with them is the guest's own story (user-pagetables.c); what any
+ * kernel does with them is in process.c.
  */
 #pragma once
 #include "page-alloc.h"

@@ -11,8 +11,8 @@ static u64 mcidx, argidx;
 static int batching;
 
 /*
- * When and by whom each entry was queued, as Linux keeps it under MC_DEBUG. A note of the image says where both arrays are,
- * so that the recording can show it.
+ * When and by whom each entry was queued, as Linux keeps it under MC_DEBUG. A note of the image says where both arrays
+ * are, so that the recording can show it.
  */
 static struct {
   u64 tsc;
@@ -87,7 +87,7 @@ static void set_args(struct multicall_entry *mc, u64 op, u64 a1, u64 a2, u64 a3,
   mc->args[3] = a4;
 }
 
-/* One more update for the mmu_update that was queued last, or for a new one: updates next to each other are one call. */
+/* One more update for the mmu_update that was queued last, or for a new one: neighbours are one call. */
 void extend_mmu_update(u64 ptr, u64 val) {
   struct multicall_space space = xen_mc_extend_args(HC_mmu_update, sizeof(struct mmu_update));
   if (space.mc) {

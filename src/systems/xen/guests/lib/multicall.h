@@ -1,6 +1,7 @@
 /*
- * The multicall queue (arch/x86/xen/multicalls.c): calls are queued where they are decided and carried out together by one
- * hypercall, somewhere else. That is fast, and it is why the call stack at the hypercall does not tell who wanted what.
+ * The multicall queue (arch/x86/xen/multicalls.c): calls are queued where they are decided and carried out together by
+ * one hypercall, somewhere else. That is fast, and it is why the call stack at the hypercall does not tell who wanted
+ * what.
  *
  *     xen_mc_batch(); ... xen_mc_entry(size) ... xen_mc_entry(size) ...; xen_mc_issue();
  */
@@ -13,7 +14,7 @@ struct multicall_space {
 };
 void xen_mc_batch(void);
 struct multicall_space xen_mc_entry(u64 size);
-/* Room for `size` more argument bytes of the last queued call if that is `op`; mc is 0 if it is not, or there is no room. */
+/* Room for `size` more argument bytes of the last call queued, if that is `op`. mc is 0 if not, or without room. */
 struct multicall_space xen_mc_extend_args(u64 op, u64 size);
 void xen_mc_issue(void);
 void xen_mc_flush(void);

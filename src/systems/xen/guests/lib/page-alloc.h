@@ -1,4 +1,4 @@
-/* Page structures, and the allocator of single pages. There are none before mem_init: mem_map is 0 early in the boot. */
+/* Page structures, and the allocator of single pages. There are none before mem_init: mem_map is 0 until then. */
 #pragma once
 #include "pgtable.h"
 

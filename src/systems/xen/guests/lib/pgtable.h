@@ -8,8 +8,8 @@
  * that the builder left), pte_pfn on the way out (Xen's machine-to-physical table).
  *
  * The direct mapping starts 4 MiB below a 1 GiB boundary of virtual addresses. The domain has a few MiB of memory, and
- * still its direct mapping needs a second L2 table, as that of a machine with more than a GiB does: what lies within the
- * first 4 MiB has its L2 table from the start, what lies beyond needs a new one.
+ * still its direct mapping needs a second L2 table, as that of a machine with more than a GiB does: what lies within
+ * the first 4 MiB has its L2 table from the start, what lies beyond needs a new one.
  */
 #pragma once
 #include "xen.h"

@@ -1,6 +1,7 @@
 /*
- * Processes, as little as there can be: one of them runs, in user mode; it leaves it by a system call or a fault; registers of
- * the others lie in their task. Memory is mapped when it is touched, shared by fork, and copied when it is written.
+ * Processes, as little as there can be: one of them runs, in user mode; it leaves it by a system call or a fault;
+ * registers of the others lie in their task. Memory is mapped when it is touched, shared by fork, and copied when it is
+ * written.
  */
 #include "kernel.h"
 #include "mm.h"
@@ -81,8 +82,9 @@ static void switch_to(struct task *next, struct trap_frame *frame);
 static void exit_current(struct trap_frame *frame);
 
 /*
- * A fault with nothing to do. On several processors somebody else may have done it, so it is no error: Linux returns, and the
- * instruction tries again, for ever if it must. There is one processor here, so this kernel gives up the third time.
+ * A fault with nothing to do. On several processors somebody else may have done it, so it is no error: Linux returns,
+ * and the instruction tries again, for ever if it must. There is one processor here, so this kernel gives up the third
+ * time.
  */
 static noinline void spurious_fault(u64 address, const entry_t *pte) {
   static u64 last, times;

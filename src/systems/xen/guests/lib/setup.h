@@ -3,8 +3,8 @@
 #include "kernel.h"
 
 /*
- * Memory as the stories need it: a low part and a high part, which are mapped one after the other, as memory below and above
- * 4 GiB is. At the top of the low part lies an initrd, so what is free there is not the last that is mapped.
+ * Memory as the stories need it: a low part and a high part, which are mapped one after the other, as memory below and
+ * above 4 GiB is. At the top of the low part lies an initrd, so what is free there is not the last that is mapped.
  */
 #define LOW_END (8ul << 20)
 #define INITRD_START (6ul << 20)

@@ -1,5 +1,6 @@
 /*
- * The first instruction, the notes that tell the domain builder what this image is, and the ways in and out of the kernel.
+ * The first instruction, the notes that tell the domain builder what this image is, and the ways in and out of the
+ * kernel.
  */
 
 /* ELF notes (public/elfnote.h): name and description lengths, type, name, description, padded to four bytes */
@@ -48,7 +49,7 @@ trap_\name:
         push    $0
         .endif
         push    $\vector
-        jmp     save_registers
+        jmp     trap_entry
         .size   trap_\name, . - trap_\name
         .endm
 
@@ -63,8 +64,8 @@ trap_\name:
         TRAP    event, 257, 0
         TRAP    failsafe, 258, 0
 
-        .type   save_registers, @function
-save_registers:
+        .type   trap_entry, @function
+trap_entry:
         push    %rax
         push    %rbx
         push    %rcx
@@ -85,8 +86,8 @@ save_registers:
         xor     %ebp, %ebp                              /* from user code: the kernel's call stack ends here */
 1:      mov     %rsp, %rdi
         call    trap
-        .globl  restore_registers
-restore_registers:                                      /* rsp: a struct trap_frame */
+        nop                                             /* the return address still lies in this function */
+trap_return:                                            /* rsp: a struct trap_frame */
         pop     %r15
         pop     %r14
         pop     %r13
@@ -111,13 +112,13 @@ restore_registers:                                      /* rsp: a struct trap_fr
         mov     $23, %eax
         syscall
         ud2
-        .size   save_registers, . - save_registers
+        .size   trap_entry, . - trap_entry
 
 /* void return_to_user(struct trap_frame *): leaves the kernel for the first time, as if from a system call. */
         .globl  return_to_user
         .type   return_to_user, @function
 return_to_user:
         mov     %rdi, %rsp
-        jmp     restore_registers
+        jmp     trap_return
         .size   return_to_user, . - return_to_user
         .section .note.GNU-stack, "", @progbits

@@ -1,14 +1,14 @@
 /* The trap table, and what is done about traps. */
 #include "kernel.h"
 
-extern char trap_divide_error[], trap_debug[], trap_int3[], trap_invalid_op[], trap_general_protection[], trap_page_fault[],
-    trap_syscall[], trap_event[], trap_failsafe[];
+extern char trap_divide_error[], trap_debug[], trap_int3[], trap_invalid_op[], trap_general_protection[],
+    trap_page_fault[], trap_syscall[], trap_event[], trap_failsafe[];
 
 static struct shared_info *shared_info;
 
 /*
- * As early in the boot as Linux's: debugging and page faults. An invalid opcode has no handler before trap_init: a BUG()
- * until then is Xen's to deal with, and Xen crashes the domain.
+ * As early in the boot as Linux's: debugging and page faults. An invalid opcode has no handler before trap_init: a
+ * BUG() until then is Xen's to deal with, and Xen crashes the domain.
  */
 void early_trap_init(void) {
   static const struct trap_info early_traps[] = {

@@ -1,6 +1,6 @@
 /*
- * User code. It is linked with the kernel and runs at USER_CODE, from a read-only mapping of the page it lies on: so it may
- * name its own strings only by their distance (lea), and calls nothing.
+ * User code. It is linked with the kernel and runs at USER_CODE, from a read-only mapping of the page it lies on: so it
+ * may name its own strings only by their distance (lea), and calls nothing.
  */
 #include "user.h"
 #include "xen.h"

@@ -14,7 +14,6 @@ typedef unsigned char u8;
 #define HC_update_va_mapping 14
 #define HC_console_io 18
 #define HC_vm_assist 21
-#define HC_iret 23
 #define HC_mmuext_op 26
 #define HC_sched_op 29
 #define HC_callback_op 30
