@@ -22,7 +22,8 @@ able.each(['-O0', '-O2'])('a program of gcc %s that computes and prints long dou
   expect(gcc.stderr).not.toMatch(/error/);
   const native = spawnSync(program, { encoding: 'utf8' });
   expect(native.stdout.split('\n').length).toBeGreaterThan(30);
-  const { output, code } = runProcess(readFileSync(program), program);
+  const { output, code, ticks } = runProcess(readFileSync(program), program);
   expect(output).toBe(native.stdout);
   expect(code).toBe(native.status);
+  expect(runProcess(readFileSync(program), program, 1009)).toEqual({ output, code, ticks });
 });
