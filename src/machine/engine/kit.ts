@@ -74,7 +74,7 @@ export const TO = {
   jump: label('jump'),
   /** A fault is in the control words. */
   fault: label('fault'),
-  /** Return to TypeScript with this record not executed. */
+  /** Return to TypeScript with this record not executed: the low half of its imm names an instruction for a SystemOp. */
   out: label('out'),
   /** Return to TypeScript with this record executed in part, to go on with it. */
   again: label('again'),
@@ -173,7 +173,5 @@ export const leave = (condition: Code): Code => [set(L.exit, condition), br(TO.l
 export const jump = (pc: Code): Code => [set(L.pc, pc), br(TO.jump)];
 /** The address behind this instruction; only in a record that ends its block. */
 export const pcAfter: Code = i64.load(get(L.record), SLOT_BYTES + EXIT.fallPc);
-/** Leaves this instruction, of which nothing is done yet, to the SystemOp that its record names (low half of imm). */
-export const outToSystem: Code = br(TO.out);
 /** Ends a piece of an interruptible instruction: this record stays the next one to execute, and nothing retired. */
 export const outAgain: Code = br(TO.again);

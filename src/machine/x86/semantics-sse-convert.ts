@@ -87,7 +87,8 @@ const narrow: readonly Semantics[] = [
     );
     return [
       set(L.a, low(x, 1, 8)),
-      uncommon(not(i32.and(isCommonMode, i32.or(fits, f64.eq(value, f64.const(0)))))),
+      uncommon(not(i32.or(fits, f64.eq(value, f64.const(0))))),
+      uncommon(not(i32.or(isCommonMode, f64.eq(f64.promote(f32.demote(value)), value)))),
       setLow(x, 0, 4, i64.extendU(f32.bits(f32.demote(value)))),
     ];
   }),
@@ -96,7 +97,11 @@ const narrow: readonly Semantics[] = [
     const fits = v128.and(f64x2.le(all(SINGLE_LEAST), f64x2.abs(x128)), f64x2.le(f64x2.abs(x128), all(SINGLE_MOST)));
     return [
       set(L.x, vector(x, 1)),
-      uncommon(not(isCommonMode)),
+      uncommon(
+        not(
+          i32.or(isCommonMode, i32.eq(i64x2.bitmask(f64x2.eq(f64x2.promote(f32x4.demote(x128)), x128)), i32.const(3))),
+        ),
+      ),
       uncommon(i32.ne(i64x2.bitmask(v128.or(fits, f64x2.eq(x128, all(0)))), i32.const(3))),
       setVector(x, 0, f32x4.demote(x128)),
     ];
@@ -133,10 +138,16 @@ export const SSE_CONVERT: Family = {
     ...widen,
     ...narrow,
     conversion('cvtdq2pd', 'v16v8', x => setVector(x, 0, f64x2.convert32(v128.load64Zero(at(x, 1))))),
-    conversion('cvtdq2ps', 'v16v16', x => [
-      uncommon(not(isCommonMode)),
-      setVector(x, 0, f32x4.convert32(vector(x, 1))),
-    ]),
+    conversion('cvtdq2ps', 'v16v16', x => {
+      const limit = 2 ** EXACT_BITS[4];
+      const all = (n: number): Code => i32x4.splat(i32.const(n));
+      const areExact = i32x4.bitmask(i32x4.ltU(i32x4.add(x128, all(limit)), all(2 * limit)));
+      return [
+        set(L.x, vector(x, 1)),
+        uncommon(not(i32.or(isCommonMode, i32.eq(areExact, i32.const(15))))),
+        setVector(x, 0, f32x4.convert32(x128)),
+      ];
+    }),
     toPacked('cvtps2dq', 4, false),
     toPacked('cvttps2dq', 4, true),
     toPacked('cvtpd2dq', 8, false),

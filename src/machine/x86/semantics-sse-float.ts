@@ -5,8 +5,8 @@
  * mxcsr notes exceptions, and a note stays until the program takes it away. A program that computes has soon noted an
  * inexact result and hardly ever anything else. So an operation is common when
  *
- *   mxcsr     PE is noted and masked, so that an inexact result changes nothing; rounding is to nearest, as WebAssembly's;
- *             UE is masked and FZ is off, so that an exact tiny sum is nothing special
+ *   mxcsr     PE is noted and masked, so that an inexact result changes nothing (or the result is exact: sse-exact.ts);
+ *             rounding is to nearest, as WebAssembly's; UE is masked and FZ is off, so that a tiny sum is nothing special
  *   operands  are zero or normal (a denormal one is noted), or infinite
  *   result    is finite: infinity may be an overflow or a division by zero, NaN an invalid operation. A product or quotient
  *             is above the least normal number too, or its operand was zero: below, it may be an underflow
@@ -24,10 +24,11 @@ import { REG } from '../../isa/x86_64.js';
 import { field, L, next, TO } from '../engine/kit.js';
 import { registerAt } from '../engine/layout.js';
 import { f32, f32x4, f64, f64x2, i32x4, i64x2, v128 } from '../engine/simd.js';
-import { brIf, type Code, get, i32, i64, type Local, select, set } from '../engine/wasm.js';
+import { brIf, type Code, call, get, i32, i64, type Local, select, set, when } from '../engine/wasm.js';
 import { CF, setFlagWord, ZF } from './flags.js';
 import type { Family, Operands, Semantics } from './semantics.js';
 import { low, readVector, setLow, setVector, vector, vectorForms } from './semantics-sse.js';
+import { EXACT_FUNCTIONS, type Exactly, exactName } from './sse-exact.js';
 
 const INEXACT_NOTED = 0x20;
 const INEXACT_MASKED = 0x1000;
@@ -43,6 +44,8 @@ export const isCommonMode = mxcsrHas(
   INEXACT_NOTED | INEXACT_MASKED | UNDERFLOW_MASKED | ROUNDING | FLUSH_TO_ZERO,
   INEXACT_NOTED | INEXACT_MASKED | UNDERFLOW_MASKED,
 );
+/** The same for results that are exact. */
+const isCommonWhenExact = mxcsrHas(UNDERFLOW_MASKED | ROUNDING | FLUSH_TO_ZERO, UNDERFLOW_MASKED);
 
 type One = (a: Code) => Code;
 type Two = (a: Code, b: Code) => Code;
@@ -185,9 +188,15 @@ export function testsOf(l: Lanes) {
 }
 
 const uncommon = (condition: Code): Code => brIf(TO.out, condition);
+/** mxcsr is not as it must be for a result r of a and b. */
+const uncommonMode = (op: Exactly, l: Lanes): Code =>
+  when(i32.eqz(isCommonMode), [
+    uncommon(i32.eqz(isCommonWhenExact)),
+    uncommon(i32.eqz(call(exactName(op, l.name), get(l.a), get(l.b), get(l.r)))),
+  ]);
 
 /** dst := dst op src. A sum is never an inexact tiny number, so only products and quotients are tested for that. */
-function arithmetic(op: string, l: Lanes, compute: Two, canUnderflow: boolean): Semantics {
+function arithmetic(op: Exactly, l: Lanes, compute: Two, canUnderflow: boolean): Semantics {
   const t = testsOf(l);
   const [a, b, r] = [get(l.a), get(l.b), get(l.r)];
   const tiny = canUnderflow ? [l.andNot(t.isSmall(r), l.or(t.isZero(a), t.isZero(b)))] : [];
@@ -201,8 +210,8 @@ function arithmetic(op: string, l: Lanes, compute: Two, canUnderflow: boolean): 
       set(l.b, l.read(x, 1)),
       set(l.a, l.read(x, 0)),
       set(l.r, compute(a, b)),
-      uncommon(i32.eqz(isCommonMode)),
       uncommon(l.anyNegative(t.any(t.isDenormal(a), t.isDenormal(b), t.isInfiniteOrNaN(r), ...tiny))),
+      uncommonMode(op, l),
       l.write(x, r),
       next,
     ],
@@ -221,9 +230,10 @@ function root(l: Lanes): Semantics {
     system: true,
     emit: x => [
       set(l.b, l.read(x, 1)),
-      uncommon(i32.eqz(isCommonMode)),
+      set(l.r, l.root(b)),
       uncommon(l.anyNegative(t.any(sign, t.isDenormal(b), t.isInfiniteOrNaN(b)))),
-      l.write(x, l.root(b)),
+      uncommonMode('sqrt', l),
+      l.write(x, get(l.r)),
       next,
     ],
   };
@@ -314,6 +324,7 @@ function approximation(op: 'rcp' | 'rsqrt'): Semantics {
 }
 
 export const SSE_FLOAT: Family = {
+  functions: EXACT_FUNCTIONS,
   semantics: [
     ...ALL.flatMap(l => [
       arithmetic('add', l, l.add, false),

@@ -65,7 +65,7 @@ export interface Semantics {
   /** May fault other than by a memory operand (div, push): the flags before it must be right. */
   readonly traps?: boolean;
   /**
-   * Does the common case, and leaves the rest to the SystemOp of the same name with `outToSystem`. The low half of imm then
+   * Does the common case, and leaves the rest to the SystemOp of the same name with a branch to TO.out. The low half of imm then
    * names the instruction, and an immediate is in the high half: field.immAbove.
    */
   readonly system?: boolean;
