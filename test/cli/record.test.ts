@@ -86,10 +86,27 @@ test('Ctrl-C ends a recording as stopped, whole', async () => {
 });
 
 test('guests lists every guest with its files', () => {
-  expect(rewalk('guests').stdout).toMatch(/^bare\/address-spaces {2}demand paging/);
+  expect(rewalk('guests').stdout).toMatch(/^bare\/address-spaces +demand paging/);
   for (const line of rewalk('guests', '--json').stdout.trim().split('\n')) {
     const guest = JSON.parse(line);
     expect(existsSync(guest.image)).toBe(true);
     expect(existsSync(guest.recording)).toBe(true);
   }
+});
+
+test('a system is given with an image of one’s own; memory of Xen’s comes on top of the guest’s', () => {
+  const elf = join(RECORDINGS, 'xen/early-pagetable-crash.elf');
+  const again = rewalk('record', '--system', 'xen', elf, '-o', file('mine.rewalk'), '-q');
+  expect(again.status).toBe(1);
+  expect(again.stderr).toMatch(/^rewalk: killed: no handler for invalid opcode \(#UD\); /);
+  const made = openRecording(file('mine.rewalk'));
+  expect([made.header.system, made.header.guest, made.header.memoryBytes]).toEqual([
+    'xen',
+    'early-pagetable-crash',
+    16 * 2 ** 20,
+  ]);
+  expect(rewalk('record', '--system', 'xen', elf, '-o', file('mine.rewalk'), '-q', '--expect', 'killed').status).toBe(
+    0,
+  );
+  expect(rewalk('record', '--system', 'nonesuch', elf).stderr).toMatch(/^rewalk: no system is called nonesuch/);
 });
