@@ -49,7 +49,7 @@ test('start_info says how much memory there is and where everything lies', () =>
   const { xen, info, at, word } = built();
   expect(Buffer.from(xen.copyFrom(at, 15)!).toString()).toBe('xen-3.0-x86_64\0');
   expect(info(32)).toBe(BigInt(PAGES));
-  expect(info(40)).toBe(BigInt(xen.sharedInfo));
+  expect(info(40)).toBe(BigInt(xen.layout.sharedInfo * 4096));
   expect(info(48) & 0xffff_ffffn).toBe(0n); // not privileged, no ramdisk
   // Behind the kernel's two pages: the P2M (three pages), start_info, xenstore, console, then page tables.
   expect(at).toBe(BASE + 0x5000n);

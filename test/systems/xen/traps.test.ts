@@ -80,7 +80,7 @@ test('a page fault has its error code in the frame, without the user bit, and it
   expect(frameAt(made, STACK - 64n, 4)).toEqual([expect.anything(), expect.anything(), 2n, AT]);
   const [trap] = of(made.events, 'trap');
   expect(trap).toMatchObject({ vector: 14, error: 2, at: 0x10n, user: false });
-  const cr2 = made.xen.memory.read((made.xen.sharedInfo + 16) as never, 8);
+  const cr2 = made.xen.memory.read((made.xen.layout.sharedInfo * 4096 + 16) as never, 8);
   expect(cr2).toBe(0x10n);
   expect(register(made, REG.cr2!)).toBe(0x10n);
 });
@@ -291,7 +291,7 @@ test('a pending upcall is delivered on the way back from Xen, when it is not mas
     ],
     {
       handlers: shutdown(),
-      before: xen => xen.memory.hostStore(xen.sharedInfo as never, 1, 1n),
+      before: xen => xen.memory.hostStore((xen.layout.sharedInfo * 4096) as never, 1, 1n),
     },
   );
   expect(made.ended?.how).toBe('halted');
