@@ -2,6 +2,7 @@
  * The first instruction, the notes that tell the domain builder what this image is, and the ways in and out of the
  * kernel.
  */
+        .file   "start.S"                               /* else a symbol is named after a temporary file */
 
 /* ELF notes (public/elfnote.h): name and description lengths, type, name, description, padded to four bytes */
 #define NOTE_STRING(owner, type, text) \
