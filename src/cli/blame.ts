@@ -1,6 +1,6 @@
 /** rewalk blame: who last wrote this, and on whose behalf. */
 import { type Command, Option } from 'commander';
-import { asFrame, asPaddr, asVaddr } from '../base/brand.js';
+import { asFrame, asPaddr, asVaddr, type Paddr } from '../base/brand.js';
 import { Trouble } from '../base/trouble.js';
 import { hex, hex16, parseHex } from '../base/u64.js';
 import type { Work } from '../base/work.js';
@@ -9,13 +9,20 @@ import { eventJson, JSON_VERSION } from '../events/text.js';
 import { isaOf } from '../isa/index.js';
 import type { Source } from '../recording/source.js';
 import { type Blame, blameFrame, blameRegister, blameSlot, blameTable, blameVaddr } from '../views/blame.js';
+import { findOrigin, rerunFor } from './again.js';
 import { blameJson, printBlame, type TableOptions, tableOptions, wholePosition } from './ask.js';
+import { originJson, originText } from './origin.js';
 import { json, out } from './output.js';
 import { countArgument, withRecording, work } from './session.js';
 import type { Verb } from './verb.js';
 import { walkText } from './walk.js';
 
-type Options = TableOptions & { readonly count: number; readonly number: FrameKind; readonly json?: true };
+type Options = TableOptions & {
+  readonly count: number;
+  readonly number: FrameKind;
+  readonly rerun: boolean;
+  readonly json?: true;
+};
 
 export const define: Verb['define'] = (command: Command, run): void => {
   tableOptions(command)
@@ -24,6 +31,7 @@ export const define: Verb['define'] = (command: Command, run): void => {
     .argument('[position]', 'as of when', 'end')
     .option('-n, --count <n>', 'and so many writes further back', countArgument, 1)
     .addOption(new Option('--number <kind>', 'for a frame: which of its numbers').choices(FRAME_KINDS).default('type'))
+    .option('--no-rerun', 'do not run again to find the store of an entry that came with its table')
     .option('--json', 'one JSON object a write')
     .addHelpText(
       'after',
@@ -41,7 +49,9 @@ Exit code: 0 found, 1 nothing ever wrote it.
 };
 
 /** Answers for one thing: the last write before an event. */
-type Ask = (before: number) => Work<Blame | undefined>;
+type Ask = (before: number) => Work<Answer | undefined>;
+/** Of an entry also what was written, and where. */
+type Answer = Blame & { readonly value?: bigint; readonly at?: Paddr };
 
 // biome-ignore lint/correctness/useYield: short answers take the same way as long ones
 function* answered<T>(answer: T): Work<T> {
@@ -73,7 +83,7 @@ function* vaddr(
   at: ReturnType<typeof asVaddr>,
   before: number,
   options: Options,
-): Work<Blame | undefined> {
+): Work<Answer | undefined> {
   const { walk } = yield* blameVaddr(source, at, before, options);
   const last = walk.steps.at(-1);
   if (!options.json) {
@@ -91,13 +101,27 @@ const blame = (file: string, what: string, position: string, options: Options): 
     for (; found < options.count; found++) {
       const b = await work('looking back', ask(before));
       if (!b) break;
+      const origin =
+        b.arrivedWithAdopt && b.at !== undefined
+          ? await findOrigin(
+              source,
+              options.space,
+              b.at,
+              b.event.seq,
+              options.rerun ? await rerunFor(source) : '--no-rerun was given',
+            )
+          : undefined;
       if (options.json)
         json({
           v: JSON_VERSION,
           ...(blameJson(b, (e: Event) => eventJson(e, source.lexicon)) as object),
-          ...('value' in b ? { value: `0x${hex((b as { value: bigint }).value)}` } : {}),
+          ...(b.value === undefined ? {} : { value: `0x${hex(b.value)}` }),
+          ...(origin ? { origin: originJson(origin) } : {}),
         });
-      else printBlame(source, b);
+      else {
+        printBlame(source, b);
+        for (const line of origin ? originText(source, origin) : []) out(`  ${line}`);
+      }
       before = b.event.seq;
     }
     if (found < options.count && !options.json)

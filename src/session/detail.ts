@@ -2,7 +2,7 @@
  * Detail of a stretch of a recording, entry by entry, for whoever shows it: from a re-run, whether or not the recording has
  * a detail stream. This is what the replay half knows as `Rerun`.
  */
-import { asVaddr, type Vaddr } from '../base/brand.js';
+import { asVaddr, type Paddr, type Vaddr } from '../base/brand.js';
 import { Trouble } from '../base/trouble.js';
 import { drive, type Progress } from '../base/work.js';
 import { type Block, eventAt } from '../events/block.js';
@@ -11,6 +11,7 @@ import { isaOf } from '../isa/index.js';
 import type { Source } from '../recording/source.js';
 import { memoryAt } from './memory.js';
 import { rerunDetail } from './rerun.js';
+import { type FoundStore, findStore } from './stores.js';
 import { SYSTEMS } from './systems.js';
 
 export interface DetailEntry {
@@ -55,9 +56,11 @@ export function whyNoRerun({ header, checkpoints }: Source): string | undefined 
 /** Runs stretches of a recording again. The iteration rejects with the signal's reason when it is aborted. */
 export function rerunOf(source: Source): {
   detail(from: number, to: number, options?: RerunOptions): AsyncIterable<DetailEntry>;
+  store(at: Paddr, from: number, before: number, options?: RerunOptions): Promise<FoundStore | undefined>;
   memory(at: { readonly seq: number; readonly sub?: number }, options?: RerunOptions): Promise<Uint8Array>;
 } {
   return {
+    store: (at, from, before, options) => drive(findStore(source, at, from, before), options),
     memory: (at, options) => drive(memoryAt(source, at), options),
     async *detail(from, to, { signal, onProgress } = {}) {
       const isa = isaOf(source.header.isa);

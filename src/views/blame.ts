@@ -53,9 +53,9 @@ export function blameSlot(
   space: Space,
   at: Paddr,
   before: number,
-): (Blame & { value: bigint }) | undefined {
+): (Blame & { readonly value: bigint; readonly at: Paddr }) | undefined {
   const seq = source.index.lastSlotWrite(space, at, before);
-  return seq < 0 ? undefined : { ...blameEvent(source, seq), value: valueWritten(source, seq, at) };
+  return seq < 0 ? undefined : { ...blameEvent(source, seq), value: valueWritten(source, seq, at), at };
 }
 /** The last event before `before` that wrote any entry of the tables in `table`. */
 export const blameTable = (source: Source, space: Space, table: Frame, before: number): Blame | undefined =>

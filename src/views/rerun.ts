@@ -1,5 +1,5 @@
 /** Detail that was not recorded, from executing again. The live half implements it; where it is missing, a view says why. */
-import type { Vaddr } from '../base/brand.js';
+import type { Paddr, Vaddr } from '../base/brand.js';
 import type { Progress } from '../base/work.js';
 import type { Position } from '../state/position.js';
 
@@ -33,9 +33,23 @@ export interface RerunOptions {
   readonly signal?: AbortSignal;
   readonly onProgress?: (p: Progress) => void;
 }
+/** A store of the guest, found by running again. */
+export interface RerunStore {
+  readonly seq: number;
+  readonly sub: number;
+  readonly ticks: number;
+  /** The address that was written to. */
+  readonly to: bigint;
+  readonly old: bigint;
+  readonly new: bigint;
+  /** By register number, before the storing instruction; those that are zero are missing. */
+  readonly registers: readonly (bigint | undefined)[];
+}
 export interface Rerun {
   /** Detail after events from .. to-1. */
   detail(from: number, to: number, options?: RerunOptions): AsyncIterable<Detail>;
+  /** The last store of the guest into the eight bytes at `at`, after event `from` and before event `before`, that no event told of. */
+  store(at: Paddr, from: number, before: number, options?: RerunOptions): Promise<RerunStore | undefined>;
   /** All of guest memory at a position. */
   memory(at: Position, options?: RerunOptions): Promise<Uint8Array>;
 }

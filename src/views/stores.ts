@@ -3,15 +3,15 @@
  * arrives with `adopt`: the answer to "who wrote this entry?" is the store. It is in the detail, if that was recorded; else a
  * re-run finds it, of the stretches between checkpoints in which the page changed.
  */
-import { asPaddr, asVaddr, frameOf, type Paddr, type Vaddr } from '../base/brand.js';
+import { asVaddr, type Paddr, type Vaddr } from '../base/brand.js';
 import type { Work } from '../base/work.js';
 import { type Block, eventAt } from '../events/block.js';
 import { KIND, type Space } from '../events/kinds.js';
 import type { Source } from '../recording/source.js';
 import { formatOf, isaOfSource } from '../state/formats.js';
 import { eventOf } from './at.js';
-import { lastRegisters, registersAt } from './registers.js';
-import type { Detail, Rerun, RerunOptions } from './rerun.js';
+import { registersAt } from './registers.js';
+import type { Rerun, RerunOptions } from './rerun.js';
 import { type StackLine, symbolAt, symbolText } from './symbols.js';
 import { unwindAt } from './unwind.js';
 
@@ -38,7 +38,6 @@ type Found = Pick<Stored, 'seq' | 'sub' | 'ticks' | 'to' | 'old' | 'new'>;
 const covers = (physical: bigint, bytes: number, at: Paddr): boolean =>
   physical < BigInt(at + 8) && physical + BigInt(bytes) > BigInt(at);
 
-const ALL = (1n << 64n) - 1n;
 /** Events of the first window that is looked at, backwards; each next one is larger. */
 const WINDOW = 64;
 
@@ -76,53 +75,22 @@ function place(source: Source, block: Block, i: number): Found {
   throw new Error('internal error: a detail entry has no place');
 }
 
-/** The same from re-runs, newest stretch first; stretches in which the page stayed as it was are left out. */
-async function rerunStore(
-  source: Source,
-  rerun: Rerun,
-  at: Paddr,
-  from: number,
-  before: number,
-  options: RerunOptions,
-): Promise<Found | undefined> {
-  const { checkpoints } = source;
-  const frame = frameOf(at);
-  for (let n = checkpoints.length - 1; n >= 0; n--) {
-    const begin = Math.max(0, from, n === 0 ? 0 : checkpoints[n]!.seq - 1);
-    const end = Math.min(before, checkpoints[n + 1]?.seq ?? before);
-    if (begin >= end) continue;
-    if (end < before && source.pageHash(n, frame) === source.pageHash(n + 1, frame)) continue;
-    let found: Found | undefined;
-    for await (const e of rerun.detail(begin, end, options)) found = storeOf(e, at) ?? found;
-    if (found) return found;
-  }
-  return undefined;
-}
-const storeOf = ({ seq, sub, ticks, what }: Detail, at: Paddr): Found | undefined =>
-  what.kind === 'store' && what.at !== 0n && covers(what.physical, what.bytes, at)
-    ? { seq, sub, ticks, to: what.at, old: what.old, new: what.new }
-    : undefined;
-
-/** Registers before detail entry `sub` of event `seq`, by number. */
-async function registersBefore(source: Source, { seq, sub }: Found, rerun: Rerun | undefined): Promise<bigint[]> {
+/** The registers before the storing instruction, from recorded detail. */
+function registersBefore(source: Source, { seq, sub }: Found): bigint[] {
   const registers: bigint[] = [];
-  if (!rerun || source.header.detail === 'full') {
-    for (const r of registersAt(source, { seq, sub })) registers[r.number] = r.value;
-    return registers;
-  }
-  for (const r of lastRegisters(source, 0, seq, ALL)) registers[r.number] = r.value;
-  for await (const e of rerun.detail(seq, seq + 1)) {
-    if (e.sub >= sub) break;
-    if (e.what.kind === 'step') for (const [register, value] of e.what.registers) registers[register] = value;
-  }
+  for (const r of registersAt(source, { seq, sub })) registers[r.number] = r.value;
   return registers;
 }
 
-/** The store with the instruction and, by a re-run, its callers. */
-async function withStack(source: Source, found: Found, rerun: Rerun | undefined): Promise<Stored> {
+/** The storing instruction and, by a re-run, its callers. */
+async function stackAt(
+  source: Source,
+  found: Found,
+  registers: readonly (bigint | undefined)[],
+  rerun: Rerun | undefined,
+): Promise<readonly StackLine[]> {
   const isa = isaOfSource(source);
   const format = formatOf(source, 'guest');
-  const registers = await registersBefore(source, found, rerun);
   const addresses: Vaddr[] = [];
   const pc = isa && registers[isa.roles.pc];
   if (pc !== undefined) addresses.push(asVaddr(pc));
@@ -132,8 +100,7 @@ async function withStack(source: Source, found: Found, rerun: Rerun | undefined)
     const isCode = (at: Vaddr): boolean => symbolAt(source.symbols, at) !== undefined;
     addresses.push(...unwindAt(memory, format, format.rootOf(root), fp, isCode));
   }
-  const stack = addresses.map(at => ({ at, text: symbolText(source.symbols, at) }));
-  return { ...found, stack, from: rerun && source.header.detail !== 'full' ? 'a re-run' : 'the recording' };
+  return addresses.map(at => ({ at, text: symbolText(source.symbols, at) }));
 }
 
 /**
@@ -154,10 +121,21 @@ export async function originOf(
   const earlier = source.index.lastSlotWrite(space, at, adopt);
   const from = Math.max(0, earlier);
   const full = source.header.detail === 'full';
-  const found = full
-    ? await drive(recordedStore(source, at, from, adopt))
-    : again && (await rerunStore(source, again, asPaddr(at), from, adopt, options));
-  if (found) return { kind: 'store', store: await withStack(source, found, again) };
+  if (full) {
+    const found = await drive(recordedStore(source, at, from, adopt));
+    if (found) {
+      const stack = await stackAt(source, found, registersBefore(source, found), again);
+      return { kind: 'store', store: { ...found, stack, from: 'the recording' } };
+    }
+  } else if (again) {
+    const found = await again.store(at, from, adopt, options);
+    if (found) {
+      const { registers, ...store } = found;
+      const to = asVaddr(found.to);
+      const stack = await stackAt(source, { ...store, to }, registers, again);
+      return { kind: 'store', store: { ...store, to, stack, from: 'a re-run' } };
+    }
+  }
   if (!full && !again)
     return { kind: 'unknown', why: `the store is in no event; a re-run would find it, but ${rerun as string}` };
   if (earlier >= 0 && eventOf(source, earlier).kind !== 'release') return { kind: 'event', seq: earlier };
