@@ -230,6 +230,9 @@ test('a store into a table that is mapped read only is done by Xen, of any size,
   expect(w.mm.ptwr({ cr2: 0x1018n, at: 0x1018n, bytes: 8, value: 0n, expected: 5n })).toEqual({
     found: w.entry(23, 3),
   });
+  const value = to(33, P | RW);
+  expect(w.mm.ptwr({ cr2: 0x1018n, at: 0x1018n, bytes: 8, value, expected: 5n })).toEqual({ found: w.entry(23, 3) });
+  expect(w.mm.frames.typeCount[33]).toBe(0); // what was taken for the new entry is given back
   expect(w.mm.ptwr({ cr2: 0x1018n, at: 0x1018n, bytes: 8, value: 0n, expected: w.entry(23, 3) })).toBe('done');
   expect(w.entry(23, 3)).toBe(0n);
   expect(w.mm.frames.typeCount[31]).toBe(0);

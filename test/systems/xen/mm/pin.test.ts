@@ -199,6 +199,24 @@ test('a root may map itself and others like it, read only', () => {
   recount(w);
 });
 
+test('an entry that holds the last reference to a root of its own level lets go of it', () => {
+  const w = world();
+  tree(w);
+  w.set(25, 300, to(20, P));
+  expect(
+    w.ext([
+      [MMUEXT.pin_l4_table, 20],
+      [MMUEXT.pin_l4_table, 25],
+      [MMUEXT.unpin_table, 20],
+    ]),
+  ).toBe(0);
+  expect([w.mm.frames.typeCount[20], w.mm.frames.linear[20], w.mm.frames.linear[25]]).toEqual([1, -1, 1]);
+  recount(w);
+  expect(w.update([[ptr(25, 300), 0n]])).toBe(0);
+  expect([w.mm.frames.typeCount[20], w.mm.frames.linear[25]]).toEqual([0, 0]);
+  recount(w);
+});
+
 test('a type change flushes the TLB if the frame was in use since the last flush, and only then', () => {
   const w = world();
   const flushes = (): number => by(w.taken(), 'flush').length;
@@ -223,6 +241,7 @@ test('a failure three levels down, behind an entry that was fine, gives everythi
   w.set(26, 0, to(300, P)); // no such frame
   const before = [[...w.mm.frames.total], [...w.mm.frames.typeCount]];
   expect(w.ext([[MMUEXT.pin_l4_table, 20]])).toBe(-1); // EPERM
+  expect(w.printed.some(line => line.includes('linear'))).toBe(false); // nobody looks for linear tables then
   expect([[...w.mm.frames.total], [...w.mm.frames.typeCount]]).toEqual(before);
   recount(w);
   w.set(26, 0, 0n);
