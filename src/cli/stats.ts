@@ -15,6 +15,21 @@ export const define: Verb['define'] = (command: Command, run): void => {
     .action((file: string, options: { json?: true }) => run(() => stats(file, options)));
 };
 
+/** Error numbers that matter here, as Xen and Linux both have them; others are shown as they are. */
+const ERRORS: Readonly<Record<number, string>> = {
+  1: 'EPERM',
+  2: 'ENOENT',
+  3: 'ESRCH',
+  12: 'ENOMEM',
+  13: 'EACCES',
+  14: 'EFAULT',
+  16: 'EBUSY',
+  17: 'EEXIST',
+  22: 'EINVAL',
+  38: 'ENOSYS',
+};
+const errorName = (error: number): string => `-${ERRORS[error] ?? error}`;
+
 const stats = (file: string, options: { json?: true }): Promise<number> =>
   withRecording(file, async source => {
     const s = statsOf(source);
@@ -46,7 +61,11 @@ const stats = (file: string, options: { json?: true }): Promise<number> =>
     line('tables', `${s.tablesLeft} adopted and not released`);
     out('');
     for (const { kind, count } of s.byKind) out(`${String(count).padStart(12)}  ${kind}`);
-    if (calls.length > 0) out(paint.bold('\n       calls     entries  name'));
-    for (const c of calls) out(`${String(c.calls).padStart(12)}${String(c.entries).padStart(12)}  ${c.name}`);
+    if (calls.length > 0) out(paint.bold('\n       calls     entries  name, and what was refused'));
+    for (const c of calls) {
+      const refused = c.refused.map(({ error, count }) => `${count} x ${errorName(error)}`).join(', ');
+      const numbers = `${String(c.calls).padStart(12)}${String(c.entries).padStart(12)}`;
+      out(`${numbers}  ${c.name}${refused && `  ${paint.orange(refused)}`}`);
+    }
     return 0;
   });

@@ -35,29 +35,55 @@ export interface CallCount {
   /** Calls made, and entries of batches that name it. */
   readonly calls: number;
   readonly entries: number;
+  /** Answers that say no: error numbers (38 for -38), and how many of each. */
+  readonly refused: readonly { readonly error: number; readonly count: number }[];
+}
+/** An answer between -4095 and -1 is an error number: Linux, Xen and everything like them. */
+const errorIn = (lo: number, hi: number): number | undefined =>
+  hi === 0xffff_ffff && lo > 0xffff_f000 ? 2 ** 32 - lo : undefined;
+
+interface Counts {
+  calls: number;
+  entries: number;
+  readonly refused: Map<number, number>;
 }
 /** Calls by name, most frequent first. */
 export function* callCounts(source: Source): Work<CallCount[]> {
-  const found = new Map<number, { calls: number; entries: number }>();
+  const found = new Map<number, Counts>();
+  const countsOf = (key: number): Counts => {
+    let c = found.get(key);
+    if (!c) found.set(key, (c = { calls: 0, entries: 0, refused: new Map() }));
+    return c;
+  };
+  /** Calls and entries that may still be answered, by seq: those inside the last call that is in no other. */
+  const open = new Map<number, number>();
   for (const [n, info] of source.chunks.entries()) {
-    if (info.counts[KIND.call] === 0 && info.counts[KIND.entry] === 0) continue;
-    const { col, rows } = source.chunk(n);
-    for (const [kind, field] of [
-      ['call', 'calls'],
-      ['entry', 'entries'],
-    ] as const)
-      for (let row = 0; row < rows[KIND[kind]]!; row++) {
-        const key = col[kind].class[row]! * 2 ** 32 + col[kind].number[row]!;
-        const c = found.get(key) ?? { calls: 0, entries: 0 };
-        c[field]++;
-        if (!found.has(key)) found.set(key, c);
+    if (info.counts[KIND.call] === 0 && info.counts[KIND.entry] === 0 && info.counts[KIND.result] === 0) continue;
+    const { col, row, kind, back, first, count } = source.chunk(n);
+    for (let i = 0; i < count; i++) {
+      const at = row[i]!;
+      if (kind[i] === KIND.call || kind[i] === KIND.entry) {
+        const isCall = kind[i] === KIND.call;
+        const c = isCall ? col.call : col.entry;
+        const key = c.class[at]! * 2 ** 32 + c.number[at]!;
+        countsOf(key)[isCall ? 'calls' : 'entries']++;
+        if (isCall) open.clear();
+        open.set(first + i, key);
+      } else if (kind[i] === KIND.result) {
+        const error = errorIn(col.result.valueLo[at]!, col.result.valueHi[at]!);
+        const key = open.get(first + i - back[i]!);
+        if (error === undefined || key === undefined) continue;
+        const { refused } = countsOf(key);
+        refused.set(error, (refused.get(error) ?? 0) + 1);
       }
+    }
     yield { done: info.first + info.count, total: source.count };
   }
   return [...found]
-    .map(([key, counts]) => {
+    .map(([key, { calls, entries, refused }]) => {
       const [cls, number] = [Math.floor(key / 2 ** 32), key % 2 ** 32];
-      return { class: cls, number, name: callName(source.lexicon, cls, number), ...counts };
+      const errors = [...refused].map(([error, count]) => ({ error, count })).sort((a, b) => a.error - b.error);
+      return { class: cls, number, name: callName(source.lexicon, cls, number), calls, entries, refused: errors };
     })
     .sort((a, b) => b.calls + b.entries - (a.calls + a.entries));
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { asFrame, asPaddr, asVaddr, frameOf, type Paddr } from '../../src/base/brand.js';
 import { finish } from '../../src/base/work.js';
-import { type Event, FRAME_KINDS, NO_FRAME } from '../../src/events/kinds.js';
+import { type Draft, type Event, FRAME_KINDS, NO_FRAME } from '../../src/events/kinds.js';
 import { ALL_PERMISSIONS, combine, type Permissions } from '../../src/isa/isa.js';
 import { LEVEL4 } from '../../src/isa/x86_64.js';
 import type { State } from '../../src/state/state.js';
@@ -194,6 +194,45 @@ describe.each([11, 12, 13])('a random consistent recording, seed %i', seed => {
     expect(stats.byKind.reduce((n, k) => n + k.count, 0)).toBe(source.count);
     const calls = finish(callCounts(source));
     expect(calls.reduce((n, c) => n + c.calls, 0)).toBe(events.filter(e => e.kind === 'call').length);
+  });
+});
+
+it('counts answers that are error numbers, for calls and for entries of batches, across chunks', () => {
+  const call = (number: number) => ({ ...head, kind: 'call' as const, class: 0, number, args: [], stack: 0 });
+  const entry = (index: number, number: number, cause: number) => ({
+    ...head,
+    ...{ kind: 'entry' as const, index, class: 0, number, args: [], queued: 0n, stack: 0, cause },
+  });
+  const result = (value: bigint, cause: number) => ({
+    ...head,
+    kind: 'result' as const,
+    value: BigInt.asUintN(64, value),
+    cause,
+  });
+  const drafts: Draft[] = [
+    call(13), // 0
+    entry(0, 1, 0), // 1
+    result(-22n, 1),
+    entry(1, 1, 0), // 3
+    result(-22n, 3),
+    entry(2, 5, 0), // 5
+    result(-38n, 5),
+    result(0n, 0),
+    call(1), // 8
+    result(-14n, 8),
+    call(2), // 10
+    result(-4096n, 10), // no error number
+  ];
+  const counted = finish(callCounts(recordingOf(drafts, { chunkEvents: 5 })));
+  const refused = Object.fromEntries(counted.map(c => [c.number, c.refused]));
+  expect(refused).toEqual({
+    1: [
+      { error: 14, count: 1 },
+      { error: 22, count: 2 },
+    ],
+    2: [],
+    5: [{ error: 38, count: 1 }],
+    13: [],
   });
 });
 
