@@ -66,7 +66,7 @@ export function bounce(xen: Xen, target: Target, { code, rflags, what = 'an upca
   let pushed = flags & ~(RFLAGS.IF | RFLAGS.IOPL);
   if (!wasMasked) pushed |= RFLAGS.IF;
   if (assists(vcpu, 'architecturalIopl')) pushed |= vcpu.iopl;
-  const csWord = (BigInt(xen.cpu.memory.guest[xen.sharedInfo + 1]!) << 32n) | cs;
+  const csWord = (BigInt(xen.cpu.memory.guest[xen.io.vcpuInfoAt + 1]!) << 32n) | cs;
   // From the high end down, as the stores are.
   const frame = [get('ss'), get('rsp'), pushed, csWord, get('rip')];
   if (code !== undefined) frame.push(BigInt(code));

@@ -61,6 +61,9 @@ export interface BuiltDomain {
   readonly entry: bigint;
   readonly stack: bigint;
   readonly startInfo: bigint;
+  /** Machine frames of the two pages that are shared with back ends. */
+  readonly console: number;
+  readonly xenstore: number;
 }
 
 /** A range of the guest's addresses with the page tables for it, the top one of the first mapping included. */
@@ -215,6 +218,8 @@ export function build(memory: Memory, layout: MachineLayout, image: XenImage, in
     entry: image.entry,
     stack: vaddr(stack + 1),
     startInfo: vaddr(startInfo),
+    console: mfns[consolePage]!,
+    xenstore: mfns[xenstore]!,
   };
 }
 

@@ -8,6 +8,8 @@ import { CLASS, ERRNO, HYPERCALL } from '../names.js';
 import { iret } from './bounce.js';
 import { callbackOp, nmiOp, setCallbacks, setTrapTable } from './callbacks.js';
 import { type Answer, failed, type Handler } from './domain.js';
+import { eventChannelOp } from './io/evtchn.js';
+import { physdevOp, setTimerOp, vcpuOp } from './io/vcpu-op.js';
 import { fpuTaskswitch, getDebugreg, setDebugreg, setSegmentBase, stackSwitch, vmAssist } from './misc.js';
 import { multicall } from './multicall.js';
 import { consoleIo, schedOp, schedOpCompat } from './sched.js';
@@ -30,6 +32,10 @@ const HANDLERS: Readonly<Record<number, Handler<Xen>>> = {
   [HYPERCALL.nmi_op]: nmiOp,
   [HYPERCALL.sched_op]: schedOp,
   [HYPERCALL.callback_op]: callbackOp,
+  [HYPERCALL.set_timer_op]: setTimerOp,
+  [HYPERCALL.vcpu_op]: vcpuOp,
+  [HYPERCALL.event_channel_op]: eventChannelOp,
+  [HYPERCALL.physdev_op]: physdevOp,
 };
 
 /** Arguments of each call (hypercall_args_table); all five where it is none we know. */

@@ -80,7 +80,7 @@ function deliver(xen: Xen, { vector, code, address, kind }: Trap, seq: number): 
     const gate = vcpu.traps.get(vector);
     if (vector === VECTOR.page && address !== undefined) {
       cpu.set(REG.cr2!, address);
-      xen.setSharedWord(ARCH_CR2, address);
+      xen.setVcpuWord(ARCH_CR2, address);
     }
     if (!gate) printUnhandled(xen, vector, code ?? 0, vector === VECTOR.page ? address : undefined);
     const flags = cpu.get(REG.rflags!);

@@ -5,9 +5,10 @@ import { REG } from '../../../isa/x86_64.js';
 import type { SystemModel } from '../../../machine/system.js';
 import { Cpu, CR0, CR4, EFER } from '../../../machine/x86/cpu.js';
 import { LEXICON } from '../names.js';
-import { type BuildInput, build } from './build.js';
+import { type BuildInput, build, PORTS } from './build.js';
 import { FLAT_CS, FLAT_SS, GDT_LIMIT, XenTables } from './descriptors.js';
 import { parseImage } from './image.js';
+import { newIo } from './io/io.js';
 import { GDT_AT, layoutFor } from './layout.js';
 import { decode } from './saved.js';
 import { newVcpu } from './vcpu.js';
@@ -65,7 +66,10 @@ export const bootXen: (
       const { generation, queue } = image;
       setUp(cpu, domain.root, domain);
       const vcpu = newVcpu(FLAT_SS, domain.stack, GUEST_CR4);
-      const host = new Xen({ cpu, layout, generation, vcpu, code, queue }, sinks);
+      const console = { mfn: domain.console, port: PORTS.console };
+      const xenstore = { mfn: domain.xenstore, port: PORTS.xenstore };
+      const io = newIo(layout.sharedInfo * PAGE_BYTES, console, xenstore);
+      const host = new Xen({ cpu, layout, generation, vcpu, io, code, queue }, sinks);
       host.start(guest, domain.mfns, domain.root);
       return host;
     },
@@ -81,10 +85,10 @@ export const XEN: SystemModel = {
   resume(memoryBytes, state, restoreMachine, sinks) {
     const layout = layoutOf(memoryBytes);
     const saved = decode(state, layout.frames);
-    const { generation, vcpu, code, queue } = saved;
+    const { generation, vcpu, io, code, queue } = saved;
     const cpu = new Cpu(layout.frames * PAGE_BYTES);
     restoreMachine(cpu);
-    const host = new Xen({ cpu, layout, generation, vcpu, code, queue }, sinks);
+    const host = new Xen({ cpu, layout, generation, vcpu, io, code, queue }, sinks);
     host.restore(saved);
     return host;
   },

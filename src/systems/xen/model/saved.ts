@@ -2,10 +2,14 @@
  * What the host keeps with a checkpoint, as JSON: it is small, and a text can be read when something is wrong. A bigint is
  * the text "0x...n". What comes back out of a file may be anything, so it is looked at before it is used.
  */
+
+import { PAGE_BYTES } from '../../../base/brand.js';
 import { Trouble } from '../../../base/trouble.js';
 import { X86_64 } from '../../../isa/x86_64.js';
 import type { Generation } from './domain.js';
 import type { QueueRecords } from './image.js';
+import type { Port } from './io/evtchn.js';
+import type { Io } from './io/io.js';
 import type { SavedMm } from './mm/index.js';
 import type { Callback, TrapGate, Vcpu } from './vcpu.js';
 import type { CodeRanges } from './xen.js';
@@ -13,6 +17,7 @@ import type { CodeRanges } from './xen.js';
 export interface SavedXen {
   readonly generation: Generation;
   readonly vcpu: Vcpu;
+  readonly io: Io;
   readonly mm: SavedMm;
   readonly kernelRoot: number;
   readonly userRoot: number;
@@ -79,8 +84,35 @@ export function decode(bytes: Uint8Array, frames: number): SavedXen {
   if (typeof s.line !== 'string' || s.line.length > 4096) bad('the console');
   if (!Array.isArray(s.causes) || !s.causes.every(seq => isWhole(seq, 2 ** 53))) bad('causes');
   if (!isObject(s.mm)) bad('memory management');
-  return { ...(saved as unknown as SavedXen), vcpu: vcpuIn(s.vcpu) ?? bad('the vcpu') };
+  return {
+    ...(saved as unknown as SavedXen),
+    vcpu: vcpuIn(s.vcpu) ?? bad('the vcpu'),
+    io: ioIn(s.io, frames) ?? bad('ports or devices'),
+  };
 }
+function ioIn(v: unknown, frames: number): Io | undefined {
+  if (!isObject(v) || !Array.isArray(v.ports) || !v.ports.every(isPort)) return undefined;
+  const tick = (n: unknown): boolean => isWhole(n, 2 ** 53);
+  const page = (p: unknown): boolean => isObject(p) && isWhole(p.mfn, frames) && isWhole(p.port, 4096);
+  const whole =
+    isWhole(v.vcpuInfoAt, frames * PAGE_BYTES - 63) &&
+    typeof v.vcpuInfoMoved === 'boolean' &&
+    (v.timer === undefined || tick(v.timer)) &&
+    (v.runstateAt === undefined || isBigint(v.runstateAt)) &&
+    [v.blocked, v.runningSince].every(tick) &&
+    [v.console, v.xenstore].every(page) &&
+    isObject(v.store) &&
+    [v.store.input, v.store.output].every(t => typeof t === 'string' && t.length <= 2 ** 17);
+  return whole ? { ...(v as unknown as Io), ports: new Map(v.ports) } : undefined;
+}
+const isPort = (v: unknown): v is [number, Port] => {
+  if (!Array.isArray(v) || !isWhole(v[0], 4096) || !isObject(v[1])) return false;
+  const { state, virq, remote, device } = v[1];
+  if (state === 'virq') return isWhole(virq, 24);
+  if (state === 'ipi') return true;
+  if (state === 'unbound') return isWhole(remote, 65_536);
+  return state === 'interdomain' && isWhole(remote, 65_536) && (device === 'console' || device === 'xenstore');
+};
 function vcpuIn(v: unknown): Vcpu | undefined {
   if (!isObject(v) || !Array.isArray(v.traps) || !v.traps.every(isGate)) return undefined;
   const callbacks = ['event', 'failsafe', 'syscall', 'syscall32', 'sysenter'].every(name => isCallback(v[name]));

@@ -39,8 +39,7 @@ function shutDown(xen: Xen, reason: number): bigint {
 /** vcpu_block_enable_events: upcalls are unmasked; with one waiting there is no blocking. */
 function block(xen: Xen): bigint {
   xen.upcallMask = false;
-  if (!xen.upcallPending)
-    xen.stop({ how: 'halted', reason: 'the guest waits for an event, and there is nothing that could raise one' });
+  if (!xen.upcallPending) xen.idle();
   return 0n;
 }
 export const schedOp: Handler<Xen> = (xen, [command, arg]) => {

@@ -14,6 +14,7 @@
  */
 import {
   asFrame,
+  asPaddr,
   asTicks,
   asVaddr,
   type Frame,
@@ -46,6 +47,9 @@ import { type Body, type Domain, type Generation, INVALID_M2P } from './domain.j
 import { handleTrap, injectFault } from './faults.js';
 import { GuestMemory } from './guest-memory.js';
 import type { QueueRecords } from './image.js';
+import type { Io } from './io/io.js';
+import { deadline, ring, startClock } from './io/time.js';
+import { waited } from './io/vcpu-op.js';
 import { GDT_AT, GDT_PAGES, LDT_AT, type MachineLayout } from './layout.js';
 import { Mm } from './mm/index.js';
 import { encode, type SavedXen } from './saved.js';
@@ -66,6 +70,7 @@ export interface XenSetup {
   readonly layout: MachineLayout;
   readonly generation: Generation;
   readonly vcpu: Vcpu;
+  readonly io: Io;
   readonly code: CodeRanges;
   readonly queue: QueueRecords | undefined;
 }
@@ -86,6 +91,7 @@ export class Xen implements Host, Domain {
   /** An entry of a multicall is at work. */
   inMulticall = false;
   vcpu: Vcpu;
+  readonly io: Io;
   kernelRoot = asFrame(0);
   userRoot = asFrame(0);
   kernelMode = true;
@@ -111,7 +117,7 @@ export class Xen implements Host, Domain {
   private isHere = false;
   private detail: Detail | undefined;
 
-  constructor({ cpu, layout, generation, vcpu, code, queue }: XenSetup, { log, intern, printed }: Sinks) {
+  constructor({ cpu, layout, generation, vcpu, io, code, queue }: XenSetup, { log, intern, printed }: Sinks) {
     this.owner = cpu;
     this.cpu = cpu;
     this.memory = cpu.memory;
@@ -123,6 +129,7 @@ export class Xen implements Host, Domain {
     this.generation = generation;
     this.id = generation === '4.1' ? 0 : 1;
     this.vcpu = vcpu;
+    this.io = io;
     this.code = code;
     this.queue = queue;
     this.guest = new GuestMemory(cpu);
@@ -145,6 +152,7 @@ export class Xen implements Host, Domain {
       this.setPfn(asFrame(mfn), BigInt(pfn));
       this.put({ kind: 'p2m', guest: asFrame(pfn), old: asFrame(NO_FRAME), new: asFrame(mfn) });
     });
+    startClock(this);
     this.mm.share(this.layout.sharedInfo, true);
     if (!this.mm.pin(root, 4) || !this.mm.start(root))
       throw new Error('internal error: the first page tables are not valid');
@@ -155,11 +163,14 @@ export class Xen implements Host, Domain {
   run(until: Ticks): 'limit' | 'busy' | Ended {
     const { machine } = this.cpu;
     for (let exits = 0; exits < EXITS_MAX; exits++) {
-      const exit = this.detail ? this.detail.run(until) : machine.run(until);
-      if (exit.kind === 'limit' || exit.kind === 'busy') return exit.kind;
+      // The timer rings at its tick, wherever those who run us pause.
+      const due = asTicks(Math.min(until, deadline(this)));
+      const exit = this.detail ? this.detail.run(due) : machine.run(due);
+      if (exit.kind === 'busy' || (exit.kind === 'limit' && this.ticks < deadline(this))) return exit.kind;
       this.isHere = true;
       this.crossing(); //                                                       all registers, where the guest left off
-      this.handle(exit);
+      if (exit.kind === 'limit') ring(this);
+      else this.handle(exit);
       if (!this.over && this.afterwards) injectFault(this, this.afterwards);
       this.afterwards = undefined;
       if (!this.over && this.upcallDue) upcall(this);
@@ -171,6 +182,20 @@ export class Xen implements Host, Domain {
       this.detail?.stepped();
     }
     return 'busy';
+  }
+  /** The guest waits (vcpu_block): time goes on to when the timer rings. */
+  idle(): void {
+    const skipped = deadline(this) - this.ticks;
+    if (this.io.timer === undefined) {
+      this.stop({ how: 'halted', reason: 'the guest waits for an event, and there is nothing that could raise one' });
+      return;
+    }
+    if (skipped > 0) {
+      this.tell({ kind: 'idle', skipped: BigInt(skipped) });
+      this.cpu.machine.skip(skipped);
+      waited(this, skipped);
+    }
+    ring(this);
   }
   /** The run is over; the first reason counts. Whoever is at work returns normally. */
   stop(ended: Ended): void {
@@ -194,6 +219,7 @@ export class Xen implements Host, Domain {
     return encode({
       generation: this.generation,
       vcpu: this.vcpu,
+      io: this.io,
       mm: this.mm.save(),
       kernelRoot: this.kernelRoot,
       userRoot: this.userRoot,
@@ -221,9 +247,6 @@ export class Xen implements Host, Domain {
 
   get ticks(): Ticks {
     return this.cpu.machine.ticks;
-  }
-  get sharedInfo(): number {
-    return this.layout.sharedInfo * PAGE_BYTES;
   }
 
   /** What ring 3 may not do by itself. */
@@ -263,23 +286,27 @@ export class Xen implements Host, Domain {
   // Upcalls: two bytes of the vcpu's part of the shared page.
 
   get upcallMask(): boolean {
-    return this.cpu.memory.guest[this.sharedInfo + UPCALL_MASK] !== 0;
+    return this.memory.guest[this.io.vcpuInfoAt + UPCALL_MASK] !== 0;
   }
   set upcallMask(on: boolean) {
-    if (on !== this.upcallMask) this.sharedByte(UPCALL_MASK, on ? 1 : 0);
+    if (on !== this.upcallMask) this.memory.hostStore(asPaddr(this.io.vcpuInfoAt + UPCALL_MASK), 1, on ? 1n : 0n);
   }
   get upcallPending(): boolean {
-    return this.cpu.memory.guest[this.sharedInfo + UPCALL_PENDING] !== 0;
+    return this.memory.guest[this.io.vcpuInfoAt + UPCALL_PENDING] !== 0;
+  }
+  /** Something happened that the guest should look for (vcpu_mark_events_pending). */
+  markPending(): void {
+    if (!this.upcallPending) this.memory.hostStore(asPaddr(this.io.vcpuInfoAt + UPCALL_PENDING), 1, 1n);
   }
   private get upcallDue(): boolean {
     return this.upcallPending && !this.upcallMask;
   }
   /** A word of the vcpu's part of the shared page. */
-  setSharedWord(offset: number, value: bigint): void {
-    this.memory.hostStore(paddrOf(this.layout.sharedInfo, offset), 8, value);
+  vcpuWord(offset: number): bigint {
+    return this.memory.read(asPaddr(this.io.vcpuInfoAt + offset), 8);
   }
-  private sharedByte(offset: number, value: number): void {
-    this.memory.hostStore(paddrOf(this.layout.sharedInfo, offset), 1, BigInt(value));
+  setVcpuWord(offset: number, value: bigint): void {
+    this.memory.hostStore(asPaddr(this.io.vcpuInfoAt + offset), 8, value);
   }
 
   // Domain.
