@@ -33,7 +33,7 @@ export interface Control extends Rounding {
 }
 
 const exactly = (v: Value, flags = 0): Result => ({ value: v, flags, up: false });
-export const INVALID: Result = exactly(NAN_INDEFINITE, X.IE);
+const INVALID: Result = exactly(NAN_INDEFINITE, X.IE);
 const opposite = (sign: Sign): Sign => (sign ? 0 : 1);
 export const negated = (v: Value): Value => ({ ...v, sign: opposite(v.sign) });
 const denormals = (...values: readonly Value[]): number => (values.some(v => v.denormal) ? X.DE : 0);

@@ -55,8 +55,6 @@ const SIGN = 1n << 79n;
 const EXPONENT_MAX = 0x7fff;
 /** What an invalid operation gives: a quiet NaN, negative (SDM 1, 4.8.3.7). */
 export const INDEFINITE = (0xffffn << 64n) | INTEGER | QUIET;
-export const INFINITY_BITS = (0x7fffn << 64n) | INTEGER;
-export const ONE_BITS = (0x3fffn << 64n) | INTEGER;
 
 /** How many bits `n`, not negative, has. */
 export function bitLength(n: bigint): number {
