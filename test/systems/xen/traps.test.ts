@@ -180,14 +180,14 @@ test.for([
   [0x30, 1, true],
   [0x30, 0, false],
   [4, 1, true],
-])('int %i with a gate for level %i: the guest’s kernel gets it: %s', ([vector, level, through]) => {
-  const gates = [...gate(vector!, HANDLERS, Number(level)), ...gate(13, HANDLERS)];
-  const made = withGates(gates, [0xcd, vector!], { handlers: shutdown() });
+] as const)('int %i with a gate for level %i: the guest’s kernel gets it: %s', ([vector, level, through]) => {
+  const gates = [...gate(vector, HANDLERS, level), ...gate(13, HANDLERS)];
+  const made = withGates(gates, [0xcd, vector], { handlers: shutdown() });
   const [trap] = of(made.events, 'trap');
   expect(trap).toMatchObject(
-    through ? { vector, error: 0, pc: AT + 2n } : { vector: 13, error: (vector! << 3) | 2, pc: AT },
+    through ? { vector, error: 0, pc: AT + 2n } : { vector: 13, error: (vector << 3) | 2, pc: AT },
   );
-  expect(wordAt(made, STACK - (through ? 40n : 48n))).toBe(through ? AT + 2n : BigInt((vector! << 3) | 2));
+  expect(wordAt(made, STACK - (through ? 40n : 48n))).toBe(through ? AT + 2n : BigInt((vector << 3) | 2));
 });
 
 // User mode.
