@@ -34,7 +34,10 @@ const AREA_BYTES = BigInt(GDT_PAGES.all * 4096);
 
 /** A trap that ended the run. */
 export function handleTrap(xen: Xen, trap: Trap): void {
-  if (trap.software !== undefined && trap.vector !== VECTOR.breakpoint) softwareInterrupt(xen, trap, trap.software);
+  const { software, vector } = trap;
+  // int3 and into, or int 3 and int 4, have handlers of their own, and nobody checks the guest's gate.
+  const checked = software !== undefined && vector !== VECTOR.breakpoint && vector !== VECTOR.overflow;
+  if (checked) softwareInterrupt(xen, trap, software);
   else if (trap.vector === VECTOR.page) pageFault(xen, trap);
   else raise(xen, trap);
 }
