@@ -255,12 +255,10 @@ function take(w: World, s: Step): boolean {
 }
 const counts = ({ mm }: World): number[][] => [[...mm.frames.total], [...mm.frames.typeCount]];
 
-const check = (workMax: number | undefined, steps: readonly Step[], m2pStrict: boolean): World => {
+/** A guest as guests start: on a tree that is pinned and maps one of its own tables read only. */
+const started = (workMax: number | undefined, m2pStrict: boolean): World => {
   const w = world({ frames: 64, ...(workMax === undefined ? {} : { workMax }) });
   Object.assign(w.domain, { m2pStrict });
-  const told = new Told();
-  told.fold(w.taken());
-  // The guest starts as guests do, on a tree that is pinned and maps one of its own tables read only.
   for (const [frame, value] of [
     [16, to(18, P | RW | US)],
     [18, to(20, P | RW | US)],
@@ -270,6 +268,11 @@ const check = (workMax: number | undefined, steps: readonly Step[], m2pStrict: b
     w.set(frame, 0, value);
   w.set(22, 1, to(22, P));
   expect(w.mm.pin(asFrame(16), 4) && w.mm.start(asFrame(16))).toBe(true);
+  return w;
+};
+const check = (workMax: number | undefined, steps: readonly Step[], m2pStrict: boolean): World => {
+  const w = started(workMax, m2pStrict);
+  const told = new Told();
   told.fold(w.taken());
   recount(w);
   for (const s of steps) {
@@ -326,4 +329,32 @@ test('calls that give way end as those that do not', () => {
     ),
     { ...runs, numRuns: Math.ceil(numRuns / 2) },
   );
+}, 120_000);
+
+test('an array that is refused at an entry leaves types and counts as the entries before it alone do', () => {
+  let refused = 0;
+  fc.assert(
+    fc.property(fc.array(step, { minLength: 5, maxLength: 60 }), steps => {
+      const w = started(undefined, false);
+      for (const s of steps) {
+        const many = s.kind === 'update' ? s.slots.length : s.kind === 'ext' ? s.ops.length : 1;
+        const { kernelRoot, userRoot } = w.domain;
+        const [saved, memory] = [w.mm.save(), w.memory.guest.slice()];
+        take(w, s);
+        const done = w.done();
+        if (many === 1 || done >= many) continue;
+        refused++;
+        const after = counts(w);
+        w.memory.guest.set(memory);
+        w.mm.restore(saved);
+        Object.assign(w.domain, { kernelRoot, userRoot });
+        if (s.kind === 'update') take(w, { ...s, slots: s.slots.slice(0, done) });
+        if (s.kind === 'ext') take(w, { ...s, ops: s.ops.slice(0, done) });
+        expect(counts(w)).toEqual(after);
+        recount(w);
+      }
+    }),
+    runs,
+  );
+  expect(refused).toBeGreaterThan(numRuns);
 }, 120_000);
