@@ -56,22 +56,21 @@ const check = (file: string, options: Options): Promise<number> =>
         events,
         rules: checked.rules,
       });
-      return counted > 0 ? 1 : 0;
+      return counted.violations > 0 ? 1 : 0;
     }
     for (const v of shown) print(source, checked.rules, v);
     if (options.all)
       for (const w of windows)
         out(`window ${whenText(source, w.seq)} to ${whenText(source, w.until)}: ${w.text} ${paint.dim(`(${w.rule})`)}`);
     if (violations.length > 0) {
-      if (options.all && counted > violations.length) out(`... and ${counted - violations.length} more`);
+      if (options.all && counted.violations > violations.length)
+        out(`... and ${counted.violations - violations.length} more`);
       return 1;
     }
     out(`${Object.keys(checked.rules).length} rules hold at every return to the guest, over ${events} events`);
     for (const rule of Object.values(checked.rules)) out(paint.dim(`  ${rule}`));
-    if (!options.all && windows.length > 0)
-      out(
-        `${windows.length} ${windows.length === 1 ? 'was' : 'were'} broken between two entries of a batch: --all shows them`,
-      );
+    if (!options.all && counted.windows > 0)
+      out(`broken between two entries of a batch, and whole again after it: ${counted.windows}; --all shows them`);
     return 0;
   });
 

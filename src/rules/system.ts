@@ -39,6 +39,8 @@ export interface Violation {
   readonly until: number;
   readonly frame: number;
   readonly text: string;
+  /** Two entries that should say the same, where that is the rule. */
+  readonly entries?: { readonly slot: number; readonly kernel: number; readonly user: number } | undefined;
 }
 export interface Checked {
   /** What was checked: a sentence for each rule. */
@@ -49,8 +51,8 @@ export interface Checked {
   readonly violations: readonly Violation[];
   /** Broken only between two entries of one batch. */
   readonly windows: readonly Violation[];
-  /** How many violations there were; more than are listed, perhaps. */
-  readonly counted: number;
+  /** How many there were; more than are listed, perhaps. */
+  readonly counted: { readonly violations: number; readonly windows: number };
 }
 
 /** One thing that holds a frame as it is, or one of two that should agree. */

@@ -31,7 +31,7 @@ export function* check(source: Source, all: boolean): Work<Checked> {
   const rules = new Invariants(world);
   const violations: Violation[] = [];
   const windows: Violation[] = [];
-  let counted = 0;
+  const counted = { violations: 0, windows: 0 };
   const known = new Set<string>();
   /** Broken at the end of an entry, and not yet at a return. */
   const open = new Map<string, Broken>();
@@ -43,13 +43,17 @@ export function* check(source: Source, all: boolean): Work<Checked> {
   /** The guest runs on after event `at`. */
   const settle = (at: number): void => {
     rules.look();
-    for (const [key, b] of open) if (!rules.broken.has(key) && windows.length < FOUND_MAX) windows.push(found(b, at));
+    for (const [key, b] of open) {
+      if (rules.broken.has(key)) continue;
+      counted.windows++;
+      if (windows.length < FOUND_MAX) windows.push(found(b, at));
+    }
     open.clear();
     for (const key of known) if (!rules.broken.has(key)) known.delete(key);
     for (const [key, b] of rules.broken) {
       if (known.has(key)) continue;
       known.add(key);
-      counted++;
+      counted.violations++;
       if (violations.length < FOUND_MAX) violations.push(found(b, at));
     }
   };
@@ -91,4 +95,11 @@ export function* check(source: Source, all: boolean): Work<Checked> {
   }
 }
 
-const found = ({ rule, seq, frame, text }: Broken, until: number): Violation => ({ rule, seq, until, frame, text });
+const found = ({ rule, seq, frame, text, entries }: Broken, until: number): Violation => ({
+  rule,
+  seq,
+  until,
+  frame,
+  text,
+  entries,
+});

@@ -4,6 +4,7 @@
  */
 import { hex } from '../../../base/u64.js';
 import { NO_FRAME } from '../../../events/kinds.js';
+import type { Violation } from '../../../rules/system.js';
 import { TYPE } from '../names.js';
 import { TYPE_NAMES } from '../typeword.js';
 import { Pairs } from './pairs.js';
@@ -17,6 +18,7 @@ export interface Broken {
   readonly seq: number;
   readonly frame: number;
   readonly text: string;
+  readonly entries?: Violation['entries'];
 }
 
 export const RULES = {
@@ -56,7 +58,7 @@ export class Invariants {
       const f = world.frames.get(n)!;
       this.writableTable(n, f);
       this.pinned(n, f);
-      if (world.partial.size === 0) this.counts(n, f);
+      if (world.started && world.partial.size === 0) this.counts(n, f);
       this.pinnedTogether(n);
     }
     this.hold();
@@ -78,9 +80,16 @@ export class Invariants {
     }
   }
 
-  private say(rule: RuleId, what: string, seq: number, frame: number, text: string): void {
+  private say(
+    rule: RuleId,
+    what: string,
+    seq: number,
+    frame: number,
+    text: string,
+    entries?: Violation['entries'],
+  ): void {
     const key = `${rule} ${what}`;
-    if (this.broken.get(key)?.text !== text) this.broken.set(key, { rule, key, seq, frame, text });
+    if (this.broken.get(key)?.text !== text) this.broken.set(key, { rule, key, seq, frame, text, entries });
   }
   private fine(rule: RuleId, what: string): void {
     this.broken.delete(`${rule} ${what}`);
@@ -163,6 +172,7 @@ export class Invariants {
       since,
       user,
       `entry ${slot} is ${hex(inKernel)} in kernel L4 ${hex(kernel)} and ${hex(inUser)} in its user L4 ${hex(user)}`,
+      { slot, kernel, user },
     );
   }
   private pinnedTogether(n: number): void {

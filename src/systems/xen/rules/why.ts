@@ -56,8 +56,7 @@ function* refused(source: Source, { operation, result, error }: Extract<Failure,
   const messages = messagesOf(source, operation, result.seq);
   const asked = askedBy(messages) ?? (yield* askedByArguments(source, operation));
   const state = yield* createTimeline(source).seek(result.seq);
-  const name = callName(source.lexicon, operation.class, operation.number);
-  const what = `${name}${asked ? ` of frame ${hex(asked.frame)}` : ''} was refused: ${errorName(error)}`;
+  const what = `${operationText(source, operation)} was refused: ${errorName(error)}`;
   const because: string[] = [];
   let holders: readonly Holder[] = [];
   if (asked) {
@@ -80,6 +79,22 @@ function* refused(source: Source, { operation, result, error }: Extract<Failure,
     after: aftermath(source, result.seq),
   };
 }
+
+/** `pin_l1_table of frame b1d89`, `normal update of the entry at 9dc018 to e8a067`. */
+function operationText(source: Source, { class: cls, number, args }: Operation): string {
+  const name = callName(source.lexicon, cls, number);
+  const [first = 0n, second = 0n] = args;
+  if (cls === CLASS.mmuext) return `${name} of ${ADDRESSED.has(number) ? hex(first) : `frame ${hex(first)}`}`;
+  if (cls === CLASS.update) return `${name} update of the entry at ${hex(first & ~7n)} to ${hex(second)}`;
+  return number === HYPERCALL.update_va_mapping ? `${name} of ${hex(first)} to ${hex(second)}` : name;
+}
+/** Operations whose argument is an address, or none. */
+const ADDRESSED: ReadonlySet<number> = new Set([
+  MMUEXT.invlpg_local,
+  MMUEXT.invlpg_multi,
+  MMUEXT.invlpg_all,
+  MMUEXT.set_ldt,
+]);
 
 /** What the host printed inside an operation. */
 function messagesOf(source: Source, operation: Operation, until: number): Why['messages'] {
@@ -210,13 +225,9 @@ function* broken(source: Source, v: Violation, rule: string): Work<Why> {
   const event = eventOf(source, v.seq);
   const base = { what: `a rule was broken: ${rule}`, seq: v.seq, messages: [], because: [v.text] };
   const after = ending(source);
-  const slot = /^entry (\d+) is \S+ in kernel L4 ([0-9a-f]+) and \S+ in its user L4 ([0-9a-f]+)/.exec(v.text);
-  if (v.rule === 'user-l4' && slot) {
-    const [n, kernel, user] = [Number(slot[1]), ...[slot[2]!, slot[3]!].map(f => asFrame(Number.parseInt(f, 16)))] as [
-      number,
-      Frame,
-      Frame,
-    ];
+  if (v.entries) {
+    const n = v.entries.slot;
+    const [kernel, user] = [asFrame(v.entries.kernel), asFrame(v.entries.user)];
     const [k, u] = [kernel, user].map(f => entryOf(source, f, n, v.until));
     const set = (k!.since > u!.since ? [k!, u!] : [u!, k!]) as [Entry, Entry];
     const name = (f: Frame): string => (f === kernel ? 'kernel' : 'user');

@@ -78,7 +78,8 @@ export class World {
   readonly dirtyM2p = new Map<number, number>();
   readonly trespasses: Trespass[] = [];
 
-  private started = false;
+  /** The domain has tables: until then its builder is at work, and counts are not judged. */
+  started = false;
   private readonly visits: readonly (Visit | undefined)[] = KIND_NAMES.map(name => this.visitOf(name));
 
   /** Takes event i of a block in. */
@@ -244,7 +245,8 @@ export class World {
   private begin(): void {
     if (this.started) return;
     this.started = true;
-    for (const f of this.frames.values()) {
+    for (const [n, f] of this.frames) {
+      this.dirtyFrames.add(n);
       f.baseRefs = f.total - f.refs;
       f.baseTypeRefs = f.typecount;
     }
