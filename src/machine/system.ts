@@ -3,7 +3,7 @@
  * happens as events, and can be saved and brought back. Each system has one SystemModel; a run of it is a Host.
  */
 import type { Ticks, Vaddr } from '../base/brand.js';
-import type { Lexicon } from '../events/lexicon.js';
+import type { Lexicon, Region } from '../events/lexicon.js';
 import type { Log } from '../events/log.js';
 import type { Restorable } from './engine/checkpoint.js';
 import type { RegisterSource } from './registers.js';
@@ -52,11 +52,16 @@ export interface Boot {
   /** The guest's name, for its first event. */
   readonly guest: string;
   readonly memoryBytes: number;
+  /** What a kernel is given besides: a ramdisk, and its command line. A system without such things refuses them. */
+  readonly ramdisk?: Uint8Array | undefined;
+  readonly commandLine?: string | undefined;
 }
 
 /** A loaded image, of which nothing was told yet. */
 export interface Booted {
   readonly symbols: readonly NamedRange[];
+  /** Named ranges of the guest's addresses, besides those of the system. */
+  readonly regions?: readonly Region[];
   /** Tells the first events; the guest is before its first instruction. */
   start(sinks: Sinks): Host;
 }

@@ -22,6 +22,8 @@ export interface RecordOptions {
   /** The file of the recording; an older one is overwritten once the image is known to load. */
   readonly out: string;
   readonly detail: 'mmu' | 'full';
+  readonly ramdisk?: Uint8Array | undefined;
+  readonly commandLine?: string | undefined;
   readonly memoryBytes?: number | undefined;
   readonly limits: {
     readonly ticks: number;
@@ -62,7 +64,8 @@ export function* record(options: RecordOptions): Work<Recorded> {
   const memoryBytes = options.memoryBytes ?? system.memoryBytes;
   const spacing = options.checkpointTicks ?? CHECKPOINT_TICKS;
   if (!(spacing >= 1 && Number.isSafeInteger(spacing))) throw new Trouble(`checkpoints every ${spacing} ticks`);
-  const booted = system.boot({ image, guest, name: options.imageName ?? guest, memoryBytes });
+  const { ramdisk, commandLine } = options;
+  const booted = system.boot({ image, guest, name: options.imageName ?? guest, memoryBytes, ramdisk, commandLine });
   const recording = createRecording(
     out,
     {
@@ -72,14 +75,22 @@ export function* record(options: RecordOptions): Work<Recorded> {
       vcpus: 1,
       memoryBytes,
       detail,
-      config: { ticks: String(limits.ticks), events: String(limits.events) },
-      images: [{ name: guest, sha256: createHash('sha256').update(image).digest('hex') }],
+      config: {
+        ticks: String(limits.ticks),
+        events: String(limits.events),
+        ...(commandLine === undefined ? {} : { commandLine }),
+      },
+      images: [
+        { name: guest, sha256: sha256(image) },
+        ...(ramdisk ? [{ name: 'ramdisk', sha256: sha256(ramdisk) }] : []),
+      ],
     },
     { thread: options.thread ?? false },
   );
   let closed = false;
   try {
-    recording.lexicon(system.lexicon);
+    const { lexicon } = system;
+    recording.lexicon({ ...lexicon, regions: [...lexicon.regions, ...(booted.regions ?? [])] });
     recording.symbols(booted.symbols);
     const host = booted.start({ log: recording.log, intern: recording.intern, printed: options.printed });
     if (detail === 'full') host.trace(recording.detail);
@@ -91,6 +102,8 @@ export function* record(options: RecordOptions): Work<Recorded> {
     if (!closed) giveUp(recording, out);
   }
 }
+
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 /** What was recorded stays readable; a file without events is nothing. */
 function giveUp(recording: Recorder, out: string): void {

@@ -15,50 +15,66 @@
  */
 import type { Section } from '../../isa/elf.js';
 
+/**
+ * An address as a signed number: those of a kernel are negative, and exact. Anything that is no address of the 48 bits a
+ * processor has is NaN, and ends a stack.
+ */
+export type SignedAddress = number;
+export const signed = (at: bigint): SignedAddress => {
+  const value = Number(BigInt.asIntN(64, at));
+  return Math.abs(value) < 2 ** 48 ? value : Number.NaN;
+};
+export const unsigned = (at: SignedAddress): bigint => BigInt.asUintN(64, BigInt(at));
+
 /** Registers of a frame, as far as unwinding follows them. */
 export interface OrcFrame {
-  readonly pc: bigint;
-  readonly sp: bigint;
-  readonly bp: bigint;
+  readonly pc: SignedAddress;
+  readonly sp: SignedAddress;
+  readonly bp: SignedAddress;
 }
-/** The word at a guest address, or undefined where there is none. */
-export type ReadWord = (at: bigint) => bigint | undefined;
+/** The address in the word at a guest address; NaN where there is none. */
+export type ReadWord = (at: SignedAddress) => SignedAddress;
+
+/** The two tables: where they are and what is in them. */
+export interface OrcTables {
+  readonly ipAt: SignedAddress;
+  readonly ip: Uint8Array;
+  readonly entries: Uint8Array;
+  readonly since64: boolean;
+}
+/** The tables of an image; undefined where it has none. */
+export function orcTables(sections: readonly Section[]): OrcTables | undefined {
+  const named = (name: string): Section | undefined => sections.find(s => s.name === name);
+  const [ip, entries] = [named('.orc_unwind_ip'), named('.orc_unwind')];
+  if (!ip || !entries) return undefined;
+  return { ipAt: signed(ip.at), ip: ip.data, entries: entries.data, since64: named('.orc_header') !== undefined };
+}
 
 const ENTRY_BYTES = 6;
+const WORD = 8;
 /** THREAD_SIZE of x86-64. */
-const STACK_BYTES = 16384n;
+const STACK_BYTES = 16384;
 const REG = { undefined: 0, prevSp: 1, dx: 2, di: 3, bp: 4, sp: 5, r10: 6, r13: 7, bpIndirect: 8, spIndirect: 9 };
 const TYPE = { end: 0, call: 1, regs: 2, iret: 3 } as const;
-type Type = (typeof TYPE)[keyof typeof TYPE];
-const TYPES_BEFORE_64: readonly Type[] = [TYPE.call, TYPE.regs, TYPE.iret];
-const TYPES_SINCE_64: readonly Type[] = [TYPE.end, TYPE.end, TYPE.call, TYPE.regs, TYPE.iret];
-/** Words of pt_regs (asm/ptrace.h) by their place. */
-const PT_REGS = { bp: 4, ip: 16, sp: 19 } as const;
-/** Words of an iret frame, from the CFA on. */
-const IRET = { ip: 0, sp: 3 } as const;
-
-const word = (base: bigint, n: number): bigint => BigInt.asUintN(64, base + BigInt(8 * n));
-const offset = (base: bigint, bytes: number): bigint => BigInt.asUintN(64, base + BigInt(bytes));
-const isKernel = (at: bigint): boolean => at >> 63n === 1n;
+const TYPES_BEFORE_64 = [TYPE.call, TYPE.regs, TYPE.iret] as const;
+const TYPES_SINCE_64 = [TYPE.end, TYPE.end, TYPE.call, TYPE.regs, TYPE.iret] as const;
+/** Bytes from a pt_regs (asm/ptrace.h), and from an iret frame. */
+const PT_REGS = { bp: 4 * WORD, ip: 16 * WORD, sp: 19 * WORD } as const;
+const IRET = { ip: 0, sp: 3 * WORD } as const;
 
 export class Orc {
-  private readonly ip: DataView;
+  private readonly base: SignedAddress;
+  /** First instruction of each range, counted from `base`. */
+  private readonly starts: Int32Array;
   private readonly entries: DataView;
-  private readonly base: bigint;
-  private readonly count: number;
   private readonly since64: boolean;
 
-  /** @returns undefined where the image has no such tables */
-  static of(sections: readonly Section[]): Orc | undefined {
-    const named = (name: string): Section | undefined => sections.find(s => s.name === name);
-    const [ip, entries] = [named('.orc_unwind_ip'), named('.orc_unwind')];
-    return ip && entries && new Orc(ip, entries.data, named('.orc_header') !== undefined);
-  }
-  private constructor(ip: Section, entries: Uint8Array, since64: boolean) {
-    this.base = ip.at;
-    this.ip = new DataView(ip.data.buffer, ip.data.byteOffset, ip.data.length);
+  constructor({ ipAt, ip, entries, since64 }: OrcTables) {
+    const count = Math.min(Math.floor(ip.length / 4), Math.floor(entries.length / ENTRY_BYTES));
+    const view = new DataView(ip.buffer, ip.byteOffset, ip.length);
+    this.base = ipAt;
+    this.starts = Int32Array.from({ length: count }, (_, n) => 4 * n + view.getInt32(4 * n, true));
     this.entries = new DataView(entries.buffer, entries.byteOffset, entries.length);
-    this.count = Math.min(Math.floor(ip.data.length / 4), Math.floor(entries.length / ENTRY_BYTES));
     this.since64 = since64;
   }
 
@@ -66,95 +82,77 @@ export class Orc {
    * Return addresses from `frame` outwards, innermost first, at most `max`; as far as memory and the tables say.
    * `frame.pc` is an instruction about to run, not a return address.
    */
-  unwind(frame: OrcFrame, read: ReadWord, max: number): bigint[] {
-    const found: bigint[] = [];
-    let at: OrcFrame | undefined = frame;
+  unwind({ pc: fromPc, sp: fromSp, bp: fromBp }: OrcFrame, read: ReadWord, max: number): SignedAddress[] {
+    const found: SignedAddress[] = [];
+    let [pc, sp, bp] = [fromPc, fromSp, fromBp];
     let returned = false;
     while (found.length < max) {
-      const next = this.caller(at, returned, read);
-      if (!next || !isKernel(next.frame.pc)) break;
+      // A return address is behind its call, which may be the last instruction of its range.
+      const at = this.find(returned ? pc - 1 : pc);
+      if (at < 0) break;
+      const bits = this.entries.getUint16(at + 4, true);
+      const type = this.typeOf(bits);
+      const cfa = this.cfa(bits & 15, this.entries.getInt16(at, true), sp, bp, read);
+      if (type === TYPE.end || Number.isNaN(cfa)) break;
+      const outer =
+        type === TYPE.call
+          ? { pc: read(cfa - WORD), sp: cfa }
+          : type === TYPE.regs
+            ? { pc: read(cfa + PT_REGS.ip), sp: read(cfa + PT_REGS.sp) }
+            : { pc: read(cfa + IRET.ip), sp: read(cfa + IRET.sp) };
+      if (type === TYPE.regs) bp = read(cfa + PT_REGS.bp);
+      else bp = this.callersBp((bits >> 4) & 15, this.entries.getInt16(at + 2, true), cfa, bp, read);
+      if (!(outer.pc < 0)) break; // not the kernel's
       // On one stack an outer frame lies higher; where it does not, the data are bad. Another stack lies anywhere.
-      const inward = at.sp - next.frame.sp;
-      if (inward >= 0n && inward < STACK_BYTES) break;
-      found.push(next.frame.pc);
-      ({ frame: at, returned } = next);
+      const inward = sp - outer.sp;
+      if (!(inward < 0 || inward >= STACK_BYTES)) break;
+      found.push(outer.pc);
+      ({ pc, sp } = outer);
+      returned = type === TYPE.call;
     }
     return found;
   }
 
-  private caller(
-    { pc, sp, bp }: OrcFrame,
-    returned: boolean,
-    read: ReadWord,
-  ): { frame: OrcFrame; returned: boolean } | undefined {
-    // A return address is behind its call, which may be the last instruction of its range.
-    const entry = this.find(returned ? pc - 1n : pc);
-    if (!entry || entry.type === TYPE.end) return undefined;
-    const cfa = this.cfa(entry, sp, bp, read);
-    if (cfa === undefined) return undefined;
-    const pick = (at: bigint, outerSp: bigint | undefined, outerBp: bigint | undefined, isReturn: boolean) => {
-      const outerPc = read(at);
-      if (outerPc === undefined || outerSp === undefined) return undefined;
-      return { frame: { pc: outerPc, sp: outerSp, bp: outerBp ?? bp }, returned: isReturn };
-    };
-    if (entry.type === TYPE.regs)
-      return pick(word(cfa, PT_REGS.ip), read(word(cfa, PT_REGS.sp)), read(word(cfa, PT_REGS.bp)), false);
-    const outerBp =
-      entry.bpReg === REG.prevSp
-        ? read(offset(cfa, entry.bpOffset))
-        : entry.bpReg === REG.bp
-          ? read(offset(bp, entry.bpOffset))
-          : bp;
-    if (entry.type === TYPE.iret) return pick(word(cfa, IRET.ip), read(word(cfa, IRET.sp)), outerBp, false);
-    return pick(word(cfa, -1), cfa, outerBp, true);
+  private typeOf(bits: number): number {
+    if ((bits & 15) === REG.undefined) return TYPE.end;
+    if (this.since64) return TYPES_SINCE_64[(bits >> 8) & 7] ?? TYPE.end;
+    return (bits >> 10) & 1 ? TYPE.end : (TYPES_BEFORE_64[(bits >> 8) & 3] ?? TYPE.end);
   }
-  private cfa({ spReg, spOffset }: Entry, sp: bigint, bp: bigint, read: ReadWord): bigint | undefined {
-    switch (spReg) {
+  private cfa(register: number, offset: number, sp: SignedAddress, bp: SignedAddress, read: ReadWord): SignedAddress {
+    switch (register) {
       case REG.sp:
-        return offset(sp, spOffset);
+        return sp + offset;
       case REG.bp:
-        return offset(bp, spOffset);
+        return bp + offset;
       case REG.bpIndirect:
-        return read(offset(bp, spOffset));
-      case REG.spIndirect: {
-        const at = read(sp); // the offset counts behind the load: unwind_orc.c, unwind_next_frame
-        return at === undefined ? undefined : offset(at, spOffset);
-      }
+        return read(bp + offset);
+      case REG.spIndirect:
+        return read(sp) + offset; // the offset counts behind the load: unwind_orc.c, unwind_next_frame
       default:
-        return undefined; // dx, di, r10, r13: only in the first instructions of exception entries
+        return Number.NaN; // dx, di, r10, r13: only in the first instructions of exception entries
     }
+  }
+  private callersBp(
+    register: number,
+    offset: number,
+    cfa: SignedAddress,
+    bp: SignedAddress,
+    read: ReadWord,
+  ): SignedAddress {
+    if (register === REG.prevSp) return read(cfa + offset);
+    return register === REG.bp ? read(bp + offset) : bp;
   }
 
-  private ipAt(n: number): bigint {
-    return BigInt.asUintN(64, this.base + BigInt(4 * n + this.ip.getInt32(4 * n, true)));
-  }
-  /** The range that an instruction is in. */
-  private find(pc: bigint): Entry | undefined {
-    let [low, high] = [0, this.count];
+  /** Where the entry of the range that an instruction is in is, or -1. */
+  private find(pc: SignedAddress): number {
+    const { starts } = this;
+    const offset = pc - this.base;
+    let [low, high] = [0, starts.length];
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.ipAt(middle) <= pc) low = middle + 1;
+      if (starts[middle]! <= offset) low = middle + 1;
       else high = middle;
     }
-    if (low === 0) return undefined;
-    const at = ENTRY_BYTES * (low - 1);
-    const bits = this.entries.getUint16(at + 4, true);
-    const type = this.since64 ? TYPES_SINCE_64[(bits >> 8) & 7] : TYPES_BEFORE_64[(bits >> 8) & 3];
-    const isEnd = !this.since64 && ((bits >> 10) & 1) !== 0;
-    if (type === undefined) return undefined;
-    return {
-      spOffset: this.entries.getInt16(at, true),
-      bpOffset: this.entries.getInt16(at + 2, true),
-      spReg: bits & 15,
-      bpReg: (bits >> 4) & 15,
-      type: isEnd || (bits & 15) === REG.undefined ? TYPE.end : type,
-    };
+    return ENTRY_BYTES * (low - 1);
   }
-}
-interface Entry {
-  readonly spOffset: number;
-  readonly bpOffset: number;
-  readonly spReg: number;
-  readonly bpReg: number;
-  readonly type: Type;
 }

@@ -1,5 +1,6 @@
 /** The bare machine, as a system that can be booted and resumed. */
 import { PAGE_BYTES } from '../../../base/brand.js';
+import { Trouble } from '../../../base/trouble.js';
 import type { SystemModel } from '../../../machine/system.js';
 import { Cpu } from '../../../machine/x86/cpu.js';
 import { LEXICON } from '../names.js';
@@ -14,7 +15,9 @@ export const BARE: SystemModel = {
   isa: 'x86_64',
   lexicon: LEXICON,
   memoryBytes: 32 * MIB,
-  boot({ image, name, guest, memoryBytes }) {
+  boot({ image, name, guest, memoryBytes, ramdisk, commandLine }) {
+    if (ramdisk || commandLine !== undefined)
+      throw new Trouble(`${name}: a bare guest is given neither a ramdisk nor a command line`);
     const cpu = new Cpu(memoryBytes);
     const elf = load(cpu, image, name);
     const code = elf.segments

@@ -50,8 +50,8 @@ const VCPU_INFO_BYTES = 64;
 export const UPCALL_MASK = 1;
 
 export interface BuildInput {
-  readonly ramdisk?: Uint8Array;
-  readonly commandLine?: string;
+  readonly ramdisk?: Uint8Array | undefined;
+  readonly commandLine?: string | undefined;
 }
 /** A domain in memory, before its first instruction. */
 export interface BuiltDomain {

@@ -4,8 +4,12 @@
  * by the TLB and set accessed and dirty bits, since in life it is the processor that does them.
  */
 import { PAGE_BYTES, type Paddr } from '../../../base/brand.js';
+import type { KernelMemory } from '../../../kernels/linux/linux.js';
+import { type SignedAddress, signed } from '../../../kernels/linux/orc.js';
 import { ACCESS, type Access } from '../../../machine/engine/fault.js';
+import type { Memory } from '../../../machine/engine/memory.js';
 import type { Cpu } from '../../../machine/x86/cpu.js';
+import type { Peek } from '../../../machine/x86/peek.js';
 import { XEN_FROM, XEN_TO } from './layout.js';
 
 /** As much as one copy may be: more is the caller's mistake. */
@@ -74,4 +78,26 @@ export class GuestMemory {
     const reached = this.cpu.reach(at, access);
     return typeof reached === 'number' ? reached : undefined;
   }
+}
+
+/** The kernel's memory as a debugger reads it: nothing the guest could notice. While the kernel's tables are loaded. */
+export function kernelMemory(memory: Memory, peek: Peek): KernelMemory {
+  const translate = (at: SignedAddress): number => peek.translate(at >>> 0, Math.floor(at / 2 ** 32) >>> 0);
+  return {
+    address(at) {
+      const [low, high] = [translate(at), at % 8 === 0 ? 0 : translate(at + 4)];
+      if (low < 0 || high < 0 || Number.isNaN(at)) return Number.NaN;
+      const address = (peek.word(high === 0 ? low + 4 : high) | 0) * 2 ** 32 + peek.word(low);
+      return Math.abs(address) < 2 ** 48 ? address : Number.NaN;
+    },
+    bytes(at, count) {
+      const data = new Uint8Array(count);
+      for (const { at: here, from, to } of pieces(at, count)) {
+        const physical = translate(signed(here));
+        if (physical < 0) return undefined;
+        data.set(memory.guest.subarray(physical, physical + to - from), from);
+      }
+      return data;
+    },
+  };
 }

@@ -2,10 +2,11 @@
 import { PAGE_BYTES } from '../../../base/brand.js';
 import { Trouble } from '../../../base/trouble.js';
 import { REG } from '../../../isa/x86_64.js';
+import { linuxIn } from '../../../kernels/linux/linux.js';
 import type { SystemModel } from '../../../machine/system.js';
 import { Cpu, CR0, CR4, EFER } from '../../../machine/x86/cpu.js';
 import { LEXICON } from '../names.js';
-import { type BuildInput, build, PORTS } from './build.js';
+import { build, PORTS } from './build.js';
 import { FLAT_CS, FLAT_SS, GDT_LIMIT, XenTables } from './descriptors.js';
 import { parseImage } from './image.js';
 import { newIo } from './io/io.js';
@@ -45,23 +46,21 @@ function setUp(
   for (const [register, value] of Object.entries(registers)) cpu.set(REG[register]!, value);
 }
 
-/** @param input what a domain may be given besides its kernel */
-export const bootXen: (
-  boot: Parameters<SystemModel['boot']>[0],
-  input?: BuildInput,
-) => ReturnType<SystemModel['boot']> = ({ image: bytes, name, guest, memoryBytes }, input) => {
+const bootXen: SystemModel['boot'] = ({ image: bytes, name, guest, memoryBytes, ramdisk, commandLine }) => {
   const image = parseImage(bytes, name);
   if (memoryBytes < MIB || memoryBytes % PAGE_BYTES !== 0)
     throw new Trouble(`${name}: a domain of ${memoryBytes} bytes; it takes a MiB at least, in pages of 4 KiB`);
   const layout = layoutOf(memoryBytes);
   const cpu = new Cpu(layout.frames * PAGE_BYTES);
   new XenTables(cpu.memory, layout).write();
-  const domain = build(cpu.memory, layout, image, input);
+  const domain = build(cpu.memory, layout, image, { ramdisk, commandLine });
+  const linux = linuxIn(image.elf);
   const code: CodeRanges = image.elf.segments
     .filter(s => s.flags.execute)
     .map(s => [s.virtual, s.virtual + BigInt(s.memoryBytes)] as const);
   return {
-    symbols: image.elf.symbols,
+    symbols: linux?.symbols ?? image.elf.symbols,
+    regions: linux?.regions ?? [],
     start(sinks) {
       const { generation, queue } = image;
       setUp(cpu, domain.root, domain);
@@ -69,7 +68,7 @@ export const bootXen: (
       const console = { mfn: domain.console, port: PORTS.console };
       const xenstore = { mfn: domain.xenstore, port: PORTS.xenstore };
       const io = newIo(layout.sharedInfo * PAGE_BYTES, console, xenstore);
-      const host = new Xen({ cpu, layout, generation, vcpu, io, code, queue }, sinks);
+      const host = new Xen({ cpu, layout, generation, vcpu, io, code, queue, linux: linux?.facts }, sinks);
       host.start(guest, domain.mfns, domain.root);
       return host;
     },
@@ -81,14 +80,14 @@ export const XEN: SystemModel = {
   isa: 'x86_64',
   lexicon: LEXICON,
   memoryBytes: 16 * MIB,
-  boot: boot => bootXen(boot),
+  boot: bootXen,
   resume(memoryBytes, state, restoreMachine, sinks) {
     const layout = layoutOf(memoryBytes);
     const saved = decode(state, layout.frames);
-    const { generation, vcpu, io, code, queue } = saved;
+    const { generation, vcpu, io, code, queue, linux } = saved;
     const cpu = new Cpu(layout.frames * PAGE_BYTES);
     restoreMachine(cpu);
-    const host = new Xen({ cpu, layout, generation, vcpu, io, code, queue }, sinks);
+    const host = new Xen({ cpu, layout, generation, vcpu, io, code, queue, linux }, sinks);
     host.restore(saved);
     return host;
   },

@@ -6,6 +6,7 @@
 import { PAGE_BYTES } from '../../../base/brand.js';
 import { Trouble } from '../../../base/trouble.js';
 import { X86_64 } from '../../../isa/x86_64.js';
+import type { LinuxFacts, Task } from '../../../kernels/linux/linux.js';
 import type { Generation } from './domain.js';
 import type { QueueRecords } from './image.js';
 import type { Port } from './io/evtchn.js';
@@ -28,6 +29,8 @@ export interface SavedXen {
   readonly registers: readonly number[];
   readonly code: CodeRanges;
   readonly queue: QueueRecords | undefined;
+  readonly linux: LinuxFacts | undefined;
+  readonly task: Task;
   readonly line: string;
   readonly causes: readonly number[];
 }
@@ -83,6 +86,8 @@ export function decode(bytes: Uint8Array, frames: number): SavedXen {
     bad('queue records');
   if (typeof s.line !== 'string' || s.line.length > 4096) bad('the console');
   if (!Array.isArray(s.causes) || !s.causes.every(seq => isWhole(seq, 2 ** 53))) bad('causes');
+  if (!isObject(s.task) || !isWhole(s.task.pid, 2 ** 32) || typeof s.task.name !== 'string') bad('the task');
+  if (!isLinux(s.linux)) bad('what is known of the kernel');
   if (!isObject(s.mm)) bad('memory management');
   return {
     ...(saved as unknown as SavedXen),
@@ -113,6 +118,24 @@ const isPort = (v: unknown): v is [number, Port] => {
   if (state === 'unbound') return isWhole(remote, 65_536);
   return state === 'interdomain' && isWhole(remote, 65_536) && (device === 'console' || device === 'xenstore');
 };
+/** The largest unwind tables that are read: a kernel's have some 4 MiB. */
+const TABLE_BYTES_MAX = 2 ** 26;
+function isLinux(v: unknown): boolean {
+  if (v === undefined) return true;
+  if (!isObject(v)) return false;
+  const { orc, task } = v;
+  const orcIsWhole =
+    orc === undefined ||
+    (isObject(orc) &&
+      isBigint(orc.ip) &&
+      isBigint(orc.entries) &&
+      isWhole(orc.ipBytes, TABLE_BYTES_MAX) &&
+      isWhole(orc.entriesBytes, TABLE_BYTES_MAX) &&
+      typeof orc.since64 === 'boolean');
+  const taskIsWhole =
+    task === undefined || (isObject(task) && [task.current, task.pid, task.comm].every(n => isWhole(n, 2 ** 31)));
+  return orcIsWhole && taskIsWhole;
+}
 function vcpuIn(v: unknown): Vcpu | undefined {
   if (!isObject(v) || !Array.isArray(v.traps) || !v.traps.every(isGate)) return undefined;
   const callbacks = ['event', 'failsafe', 'syscall', 'syscall32', 'sysenter'].every(name => isCallback(v[name]));

@@ -28,6 +28,8 @@ import type { Draft } from '../../../events/kinds.js';
 import { KIND, NO_FRAME } from '../../../events/kinds.js';
 import type { Log } from '../../../events/log.js';
 import { REG } from '../../../isa/x86_64.js';
+import { Linux, type LinuxFacts, type Task } from '../../../kernels/linux/linux.js';
+import { signed, unsigned } from '../../../kernels/linux/orc.js';
 import { Detail } from '../../../machine/detail.js';
 import type { Exit, Trap } from '../../../machine/engine/exits.js';
 import type { Memory } from '../../../machine/engine/memory.js';
@@ -36,7 +38,7 @@ import type { Ended, Host, Sinks } from '../../../machine/system.js';
 import type { Cpu } from '../../../machine/x86/cpu.js';
 import { HIDDEN_STATE } from '../../../machine/x86/hidden.js';
 import { Peek } from '../../../machine/x86/peek.js';
-import { unwind } from '../../../machine/x86/unwind.js';
+import { STACK_MAX, unwind } from '../../../machine/x86/unwind.js';
 import { systemCall, upcall } from './bounce.js';
 import { UPCALL_MASK } from './build.js';
 import { hypercall } from './calls.js';
@@ -45,7 +47,7 @@ import { crashReport } from './crash.js';
 import { GDT_LIMIT, XenTables } from './descriptors.js';
 import { type Body, type Domain, type Generation, INVALID_M2P } from './domain.js';
 import { handleTrap, injectFault } from './faults.js';
-import { GuestMemory } from './guest-memory.js';
+import { GuestMemory, kernelMemory } from './guest-memory.js';
 import type { QueueRecords } from './image.js';
 import type { Io } from './io/io.js';
 import { deadline, ring, startClock } from './io/time.js';
@@ -73,6 +75,8 @@ export interface XenSetup {
   readonly io: Io;
   readonly code: CodeRanges;
   readonly queue: QueueRecords | undefined;
+  /** What is known of the kernel, if it is a Linux. */
+  readonly linux?: LinuxFacts | undefined;
 }
 
 export class Xen implements Host, Domain {
@@ -108,6 +112,10 @@ export class Xen implements Host, Domain {
   private readonly regs: RegisterTrace;
   private readonly peek: Peek;
   private readonly code: CodeRanges;
+  private readonly linuxFacts: LinuxFacts | undefined;
+  private readonly linux: Linux | undefined;
+  /** The guest's task as last told. */
+  private task: Task = { pid: 0, name: '' };
   /** Roots as last told. */
   private told = { kernel: NO_FRAME, user: NO_FRAME };
   /** Traps, system calls and upcalls whose handlers are running, outermost first. */
@@ -117,7 +125,7 @@ export class Xen implements Host, Domain {
   private isHere = false;
   private detail: Detail | undefined;
 
-  constructor({ cpu, layout, generation, vcpu, io, code, queue }: XenSetup, { log, intern, printed }: Sinks) {
+  constructor({ cpu, layout, generation, vcpu, io, code, queue, linux }: XenSetup, { log, intern, printed }: Sinks) {
     this.owner = cpu;
     this.cpu = cpu;
     this.memory = cpu.memory;
@@ -137,6 +145,8 @@ export class Xen implements Host, Domain {
     this.regs = new RegisterTrace(cpu);
     this.peek = new Peek(cpu.memory);
     this.mm = new Mm(this);
+    this.linuxFacts = linux;
+    this.linux = linux && new Linux(linux, kernelMemory(cpu.memory, this.peek));
     cpu.memory.onWatched = (at, bytes, oldLo, oldHi, newLo, newHi, via) =>
       this.mm.stored(at, bytes, oldLo, oldHi, newLo, newHi, via);
     cpu.intercept = INTERCEPT;
@@ -169,6 +179,7 @@ export class Xen implements Host, Domain {
       if (exit.kind === 'busy' || (exit.kind === 'limit' && this.ticks < deadline(this))) return exit.kind;
       this.isHere = true;
       this.crossing(); //                                                       all registers, where the guest left off
+      this.lookForTask();
       if (exit.kind === 'limit') ring(this);
       else this.handle(exit);
       if (!this.over && this.afterwards) injectFault(this, this.afterwards);
@@ -228,6 +239,8 @@ export class Xen implements Host, Domain {
       registers: [...this.regs.save()],
       code: this.code,
       queue: this.queue,
+      linux: this.linuxFacts,
+      task: this.task,
       line: this.console.line,
       causes: this.causes,
     });
@@ -242,6 +255,7 @@ export class Xen implements Host, Domain {
     this.console.line = saved.line;
     this.causes = [...saved.causes];
     this.cause = this.causes.at(-1) ?? -1;
+    this.task = saved.task;
     this.mm.restore(saved.mm);
   }
 
@@ -387,9 +401,25 @@ export class Xen implements Host, Domain {
   stack(): number {
     if (this.isHere && this.here !== undefined) return this.here;
     const inCode = (address: bigint): boolean => this.code.some(([from, to]) => address >= from && address < to);
-    const stack = this.intern(unwind(this.memory, this.peek, inCode));
+    const stack = this.intern(this.linux ? this.linuxStack(this.linux) : unwind(this.memory, this.peek, inCode));
     if (this.isHere) this.here = stack;
     return stack;
+  }
+  /** Without frame pointers, and of the kernel only: user code has no tables we could know. */
+  private linuxStack(linux: Linux): bigint[] {
+    if (!this.kernelMode) return [];
+    const at = (register: number): number => signed(this.cpu.get(register));
+    const frame = { pc: at(REG.rip!), sp: at(REG.rsp!), bp: at(REG.rbp!) };
+    return linux.stack(frame, STACK_MAX).map(unsigned);
+  }
+  /** Another task, or one with another name, runs since the guest was here last. */
+  private lookForTask(): void {
+    if (!this.linux || !this.kernelMode) return;
+    const task = this.linux.task(this.cpu.get(REG.gs_base!));
+    if (!task || (task.pid === this.task.pid && task.name === this.task.name)) return;
+    const { pid: old, name: oldName } = this.task;
+    this.task = task;
+    this.tell({ kind: 'task', old, pid: task.pid, oldName, name: task.name });
   }
   /** The number of a call stack that somebody else found. */
   stackOf(addresses: readonly bigint[]): number {
