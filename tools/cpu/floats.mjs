@@ -116,7 +116,7 @@ function fraction(r, f) {
 function float(r, f, other) {
   const sign = BigInt(r.below(2)) << BigInt(f.bytes * 8 - 1);
   const make = (/** @type {bigint} */ exponent) => {
-    const e = exponent < 0n ? 0n : exponent > f.top ? f.top : exponent;
+    const e = BigInt(Math.max(0, Math.min(Number(exponent), Number(f.top))));
     return sign | (e << BigInt(f.fraction)) | fraction(r, f);
   };
   const dice = r.below(100);

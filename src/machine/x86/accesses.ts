@@ -25,7 +25,7 @@ const READ_ONLY = set(
     'fld fldcw fxrstor ldmxcsr clflush',
 );
 /** Write all memory they name, first operand or not. */
-const WRITE_ALL = set('xchg xadd cmpxchg cmpxchg8b cmpxchg16b');
+const WRITE_ALL = set('xchg xadd cmpxchg cmpxchg8b cmpxchg16b maskmovq maskmovdqu');
 const PUSHES = set('push pushf call callf enter');
 const POPS = set('pop popf ret retf iret');
 const WORDS: Readonly<Record<string, number>> = { iret: 5, retf: 2, callf: 2 };

@@ -52,6 +52,8 @@ export type FloatBytes = 4 | 8;
 const FORMAT: Readonly<Record<FloatBytes, Format>> = { 4: SINGLE, 8: DOUBLE };
 
 const signBit = (bytes: FloatBytes): bigint => 1n << BigInt(8 * bytes - 1);
+/** The least normal single. */
+const LEAST = 0x80_0000n;
 const quietBit = (bytes: FloatBytes): bigint => 1n << BigInt(FORMAT[bytes].precision - 2);
 const INFINITE: Readonly<Record<FloatBytes, bigint>> = { 4: 0x7f80_0000n, 8: 0x7ff0_0000_0000_0000n };
 /** What an invalid operation gives: a quiet NaN, negative (SDM 1, 4.8.3.7). */
@@ -175,6 +177,6 @@ export function approximate(op: 'rcp' | 'rsqrt', a: bigint): Lane {
   const x = view.getFloat32(0);
   view.setFloat32(0, op === 'rcp' ? 1 / x : 1 / Math.sqrt(x));
   const bits = BigInt(view.getUint32(0));
-  if (!(bits & INFINITE[4])) return lane(sign); // tiny
+  if ((bits & ~signBit(4)) <= LEAST) return lane(sign); // tiny, or may have been
   return lane((bits + 0x400n) & ~0x7ffn);
 }
