@@ -15,7 +15,7 @@
 import { assert } from '../../base/assert.js';
 import { field, L, leave, RUN_LOCAL_TYPES, TO } from './kit.js';
 import { CONTROL, JUMP_CACHE, JUMP_CACHE_BITS, type Layout } from './layout.js';
-import { EXIT, GOTO, GUARD, OUT, SLOT_BYTES, STALE } from './records.js';
+import { EXIT, GOTO, GUARD, HEADER, OUT, REGION, SLOT_BYTES, STALE } from './records.js';
 import { CODE_TAG, placeOffset, tlbFunctions } from './tlb.js';
 import { pageOf, type WalkFormat, walkFunctions } from './walk.js';
 import {
@@ -25,6 +25,7 @@ import {
   brTable,
   type Code,
   call,
+  callIndirect,
   type Func,
   get,
   type Import,
@@ -43,6 +44,9 @@ import {
 
 /** Why `run` returned. After budget and miss the place is CONTROL.pc; after the others CONTROL.record. */
 export const REASON = { budget: 0, fault: 1, out: 2, miss: 3, again: 4 } as const;
+
+/** So many regions of code at a time. */
+export const REGIONS_MAX = 256;
 
 export interface Handler {
   readonly name: string;
@@ -75,6 +79,8 @@ export interface Exports {
   /** Frame address | 1 of the code page of va; 0 with a fault. */
   code(va: bigint): number;
   slow_load(va: bigint, bytes: number, access: number, record: number, left: number): bigint;
+  /** Functions (record, left) -> record that regions of code became (region/), by their numbers. */
+  readonly table: { set(index: number, region: unknown): void };
   slow_store(va: bigint, value: bigint, bytes: number, record: number, left: number): number;
 }
 
@@ -147,12 +153,14 @@ const OWN: readonly Handler[] = [
   },
   { name: 'out', code: br(TO.out) },
   { name: 'goto', code: leave(i32.const(0)) },
+  { name: 'region', code: [] }, // see run
 ];
 assert(
   OWN[STALE]!.name === 'stale' &&
     OWN[GUARD]!.name === 'guard' &&
     OWN[OUT]!.name === 'out' &&
-    OWN[GOTO]!.name === 'goto',
+    OWN[GOTO]!.name === 'goto' &&
+    OWN[REGION]!.name === 'region',
   'engine handlers in order',
 );
 
@@ -160,9 +168,28 @@ function run(handlers: readonly Handler[]): Func {
   const cases = handlers.map(h => label(h.name));
   const found = label('found');
   const searching = label('searching');
-  let body: Code = brTable(i32.load16U(get(L.record)), cases, TO.stale);
+  const budgetGone = label('budget gone');
+  // A region leaves the record to go on with, in the middle of one of its blocks or at the start of any; or an address.
+  const handlerNow = tee(L.n, i32.load16U(get(L.record)));
+  const ahead = i32.sub(get(L.record), i32.const(SLOT_BYTES));
+  const region: Code = [
+    set(L.record, callIndirect('run', i32.load(ahead, HEADER.region), get(L.record), get(L.left))),
+    set(L.left, i32.load(i32.const(0), CONTROL.left)),
+    when(get(L.record), [
+      when(i32.eq(handlerNow, i32.const(REGION)), set(L.n, i32.load16U(ahead, HEADER.first))),
+      brTable(
+        get(L.n),
+        cases.map((to, n) => (n === REGION ? TO.stale : to)),
+        TO.stale,
+      ),
+    ]),
+    set(L.pc, i64.load(i32.const(0), CONTROL.pc)),
+    brIf(budgetGone, i32.ltS(get(L.left), i32.const(0))),
+    br(searching),
+  ];
+  let body: Code = [block(cases[REGION]!, brTable(i32.load16U(get(L.record)), cases, TO.stale)), region];
   handlers.forEach((handler, n) => {
-    body = [block(cases[n]!, body), handler.code];
+    if (n !== REGION) body = [block(cases[n]!, body), handler.code];
   });
   const inside = (to: Label, code: Code): Code => block(to, code);
   const count: Code = tee(L.left, i32.sub(get(L.left), i32.load16U(get(L.exit), EXIT.count)));
@@ -193,52 +220,58 @@ function run(handlers: readonly Handler[]): Func {
       loop(TO.next, [
         block(found, [
           block(searching, [
-            inside(TO.again, [
-              inside(TO.out, [
-                inside(TO.fault, [
-                  inside(TO.stale, [
-                    inside(TO.jump, [
-                      inside(TO.leave, body),
-                      // leave: L.exit is 0 or 1
-                      set(L.n, get(L.exit)),
-                      set(
-                        L.link,
-                        i32.add(
-                          get(L.record),
-                          i32.add(i32.const(SLOT_BYTES + EXIT.fall), i32.shl(get(L.exit), i32.const(2))),
+            block(budgetGone, [
+              inside(TO.again, [
+                inside(TO.out, [
+                  inside(TO.fault, [
+                    inside(TO.stale, [
+                      inside(TO.jump, [
+                        inside(TO.leave, body),
+                        // leave: L.exit is 0 or 1
+                        set(L.n, get(L.exit)),
+                        set(
+                          L.link,
+                          i32.add(
+                            get(L.record),
+                            i32.add(i32.const(SLOT_BYTES + EXIT.fall), i32.shl(get(L.exit), i32.const(2))),
+                          ),
                         ),
-                      ),
-                      set(
-                        L.pc,
-                        i64.load(i32.add(get(L.record), i32.shl(get(L.exit), i32.const(3))), SLOT_BYTES + EXIT.fallPc),
-                      ),
+                        set(
+                          L.pc,
+                          i64.load(
+                            i32.add(get(L.record), i32.shl(get(L.exit), i32.const(3))),
+                            SLOT_BYTES + EXIT.fallPc,
+                          ),
+                        ),
+                        set(L.exit, i32.add(get(L.record), i32.const(SLOT_BYTES))),
+                        when(i32.ltS(count, i32.const(0)), stopAt(REASON.budget)),
+                        when(tee(L.record, i32.load(get(L.link))), br(TO.next)),
+                        i32.store(i32.const(0), get(L.left), CONTROL.left),
+                        when(i32.eqz(tee(L.record, call('find', get(L.pc)))), stopAt(REASON.miss)),
+                        when(
+                          i32.and(i32.shrU(i32.load(get(L.exit), EXIT.linkable), get(L.n)), i32.const(1)),
+                          i32.store(get(L.link), get(L.record)),
+                        ),
+                        br(TO.next),
+                      ]),
+                      // jump
                       set(L.exit, i32.add(get(L.record), i32.const(SLOT_BYTES))),
                       when(i32.ltS(count, i32.const(0)), stopAt(REASON.budget)),
-                      when(tee(L.record, i32.load(get(L.link))), br(TO.next)),
-                      i32.store(i32.const(0), get(L.left), CONTROL.left),
-                      when(i32.eqz(tee(L.record, call('find', get(L.pc)))), stopAt(REASON.miss)),
-                      when(
-                        i32.and(i32.shrU(i32.load(get(L.exit), EXIT.linkable), get(L.n)), i32.const(1)),
-                        i32.store(get(L.link), get(L.record)),
-                      ),
-                      br(TO.next),
+                      br(searching),
                     ]),
-                    // jump
-                    set(L.exit, i32.add(get(L.record), i32.const(SLOT_BYTES))),
-                    when(i32.ltS(count, i32.const(0)), stopAt(REASON.budget)),
+                    // stale
+                    set(L.left, i32.sub(get(L.left), call('stale', get(L.record)))),
+                    set(L.pc, i64.load(i32.const(0), CONTROL.pc)),
+                    when(i32.ltS(get(L.left), i32.const(0)), stopAt(REASON.budget)),
                     br(searching),
                   ]),
-                  // stale
-                  set(L.left, i32.sub(get(L.left), call('stale', get(L.record)))),
-                  set(L.pc, i64.load(i32.const(0), CONTROL.pc)),
-                  when(i32.ltS(get(L.left), i32.const(0)), stopAt(REASON.budget)),
-                  br(searching),
+                  stopIn(REASON.fault),
                 ]),
-                stopIn(REASON.fault),
+                stopIn(REASON.out),
               ]),
-              stopIn(REASON.out),
+              stopIn(REASON.again),
             ]),
-            stopIn(REASON.again),
+            stopAt(REASON.budget),
           ]),
           search,
         ]),
@@ -251,7 +284,9 @@ function run(handlers: readonly Handler[]): Func {
 
 export interface Engine {
   readonly exports: Exports;
-  /** Handler name to number. */
+  /** Handlers by number, and name to number. */
+  readonly all: readonly Handler[];
+  readonly functions: readonly Func[];
   readonly handlers: ReadonlyMap<string, number>;
   readonly wasmBytes: number;
 }
@@ -278,11 +313,13 @@ export function buildEngine(
       IMPORTS,
       [...walkFunctions(format, layout), ...tlbFunctions(layout), find(), ...functions, run(all)],
       layout.pages,
+      REGIONS_MAX,
     );
     last = { handlers, functions, format, key, module: new WebAssembly.Module(binary), wasmBytes: binary.length };
   }
   const instance = new WebAssembly.Instance(last.module, { env: { memory, ...imports } });
-  return { exports: instance.exports as unknown as Exports, handlers: numbers, wasmBytes: last.wasmBytes };
+  const exports = instance.exports as unknown as Exports;
+  return { exports, all, functions, handlers: numbers, wasmBytes: last.wasmBytes };
 }
 
 /** The module made last: a second machine of the same size starts at once, with the first one's optimised code. */

@@ -34,7 +34,7 @@ export interface Translator {
   reset(): void;
 }
 
-interface Block {
+export interface Block {
   readonly pc: bigint;
   readonly header: number;
   readonly end: number;
@@ -151,6 +151,9 @@ export class CodeCache {
   private next: number;
   /** Times the arena was full and everything was forgotten. */
   resets = 0;
+  /** Hears of a block that is dropped, by its header, after it was marked; and that everything is forgotten. */
+  onDrop: (header: number) => void = () => {};
+  onReset: () => void = () => {};
   /** Blocks decoded, and blocks lost to stores. */
   decoded = 0;
   invalidated = 0;
@@ -174,6 +177,7 @@ export class CodeCache {
     this.next = this.memory.layout.arena;
     this.clearJumps();
     this.translator.reset();
+    this.onReset();
     this.resets++;
   }
   /** All ones is no entry: no frame has that address. */
@@ -212,6 +216,10 @@ export class CodeCache {
     return before;
   }
 
+  /** The whole block at an address, if it is decoded. */
+  known(pc: bigint, frame: number): Block | undefined {
+    return this.frames.get(frame)?.whole.get(keyOf(pc));
+  }
   private block(pc: bigint, frame: number, single: boolean): Block | undefined {
     const known = this.frames.get(frame);
     const found = (single ? known?.single : known?.whole)?.get(keyOf(pc));
@@ -289,6 +297,7 @@ export class CodeCache {
     const own = this.frames.get(frameOf(block.ranges[0]!.from))!;
     (block.single ? own.single : own.whole).delete(keyOf(block.pc));
     for (const range of block.ranges) this.leave(block, range);
+    this.onDrop(block.header);
     this.invalidated++;
   }
 }

@@ -4,7 +4,7 @@
  *
  *            0        2        4        8        12       16     18    19     20       24                 32
  *   record  | handler| place  | dst    | src    | base   | index|scale|length| disp   | imm               |
- *   header  | -      | -      | -      | address of the block (+8) | frame    | -      | -                 |
+ *   header  | first  | entry  |entries | address of the block (+8) | frame    | region | instructions      |
  *   exit    | -      | count  | fall   | taken  |linkable| fall-through address (+16) | target address    |
  *
  *   place   slots back to the header: the header of a record is at record - 32 * place
@@ -13,6 +13,8 @@
  *   fall, taken   in an exit: the records to go on with, 0 until first used
  *   linkable      bit 0 for fall, bit 1 for taken: set where the target is in the page of the branch (its last byte).
  *           Only there a link is safe: while the branch executes, the page's translation cannot change unnoticed
+ *   first ... in a block that is part of a region (region/): the handler of its first record, where REGION is now; which
+ *           block of which region it is; and in the region's first block how often it was entered and what it did
  *   count   instructions of the block, subtracted from the budget by the branch
  *
  * No record holds its own address or number: when a fault needs them, `placeOf` adds up the lengths from the header.
@@ -30,7 +32,7 @@ export const RECORD = {
   disp: 20,
   imm: 24,
 } as const;
-export const HEADER = { pc: 8, frame: 16 } as const;
+export const HEADER = { first: 0, entry: 2, entries: 4, pc: 8, frame: 16, region: 20, instructions: 24 } as const;
 export const EXIT = { count: 2, fall: 4, taken: 8, linkable: 12, fallPc: 16, takenPc: 24 } as const;
 
 /** No block has more instructions than this; a run stops exactly by going one by one when less is left. */
@@ -43,6 +45,7 @@ export const STALE = 0;
 export const GUARD = 1;
 export const OUT = 2;
 export const GOTO = 3;
+export const REGION = 4;
 
 export interface Place {
   /** Virtual address of the instruction. */

@@ -16,6 +16,8 @@ import type { Exit } from './exits.js';
 import { CONTROL, type Layout, registerAt } from './layout.js';
 import { Memory } from './memory.js';
 import { BLOCK_INSTRUCTIONS_MAX, placeOf, RECORD } from './records.js';
+import type { Hints } from './region/compile.js';
+import { HotCode } from './region/hot.js';
 import type { WalkFormat } from './walk.js';
 import type { Func } from './wasm.js';
 
@@ -25,6 +27,7 @@ export interface Processor {
   readonly format: WalkFormat;
   readonly handlers: readonly Handler[];
   readonly functions: readonly Func[];
+  readonly hints: Hints;
   /** Called once, when the handler numbers are known. */
   translator(machine: Machine): Translator;
   /**
@@ -51,6 +54,7 @@ export class Machine {
   readonly memory: Memory;
   readonly engine: Engine;
   readonly code: CodeCache;
+  readonly hot: HotCode;
   private readonly processor: Processor;
   private readonly pcAt: number;
   private clock = 0;
@@ -71,6 +75,7 @@ export class Machine {
       stale: record => this.code.stale(record),
     });
     this.code = new CodeCache(this.memory, processor.translator(this));
+    this.hot = new HotCode(this.memory, this.code, this.engine, processor.hints);
   }
 
   /** Retired instructions plus skipped time. Right at any moment, also inside onWatched. */
@@ -123,7 +128,7 @@ export class Machine {
     const { exports } = this.engine;
     const { view } = this.memory;
     const single = budget < BLOCK_INSTRUCTIONS_MAX;
-    const given = single ? 0 : budget - BLOCK_INSTRUCTIONS_MAX;
+    const given = single ? 0 : Math.min(budget - BLOCK_INSTRUCTIONS_MAX, this.hot.sampleTicks);
     view.setInt32(CONTROL.faultKind, 0, true);
     const record = this.entry(single);
     if (record === 0) return this.missed();
@@ -133,6 +138,7 @@ export class Machine {
     this.settle();
     switch (reason) {
       case REASON.budget:
+        if (!single) this.hot.sample(view.getBigUint64(this.pcAt, true));
         return undefined;
       case REASON.miss:
         return this.missed();

@@ -7,7 +7,7 @@
 import { assert } from '../../base/assert.js';
 
 export type ValueType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128';
-export type Code = number | readonly Code[] | Block | Branch | Table | Call;
+export type Code = number | readonly Code[] | Block | Branch | Table | Call | Indirect;
 export interface Label {
   readonly name: string;
 }
@@ -32,6 +32,11 @@ interface Table {
 interface Call {
   readonly node: 'call';
   readonly name: string;
+}
+/** A call of a function in the table, of the type of a function that is named. */
+interface Indirect {
+  readonly node: 'indirect';
+  readonly like: string;
 }
 
 /** A local variable or parameter of the function under construction: its index and type. */
@@ -202,6 +207,12 @@ export const memoryFill = (at: Code, byte: Code, bytes: Code): Code => [at, byte
 
 export const label = (name: string): Label => ({ name });
 export const call = (name: string, ...args: Code[]): Code => [args, { node: 'call', name }];
+/** Calls entry `index` of the table; its type must be that of the function `like`. */
+export const callIndirect = (like: string, index: Code, ...args: Code[]): Code => [
+  args,
+  index,
+  { node: 'indirect', like },
+];
 export const br = (to: Label): Code => ({ node: 'branch', opcode: 0x0c, to });
 export const brIf = (to: Label, condition: Code): Code => [condition, { node: 'branch', opcode: 0x0d, to }];
 export const brTable = (index: Code, cases: readonly Label[], otherwise: Label): Code => [
@@ -276,22 +287,26 @@ function flatten(
       for (const to of code.cases) out.push(...uleb(depth(to)));
       out.push(...uleb(depth(code.otherwise)));
       return;
-    case 'call': {
-      const index = functions.get(code.name);
-      assert(index !== undefined, `call of ${code.name}, which is no function`);
-      out.push(0x10, ...uleb(index));
+    case 'call':
+    case 'indirect': {
+      const name = code.node === 'call' ? code.name : code.like;
+      const index = functions.get(name);
+      assert(index !== undefined, `call of ${name}, which is no function`);
+      if (code.node === 'call') out.push(0x10, ...uleb(index));
+      else out.push(0x11, ...uleb(index), 0); // types are numbered as functions are
     }
   }
 }
 
 /**
  * The binary of a module that imports its memory as env.memory and the given functions from env, and exports the
- * functions marked so.
+ * functions marked so; and, if it is to have one, a table of so many functions as `table`.
  */
 export function moduleOf(
   imports: readonly Import[],
   funcs: readonly Func[],
   memoryPages: number,
+  tableEntries = 0,
 ): Uint8Array<ArrayBuffer> {
   const functions = new Map<string, number>();
   for (const f of [...imports, ...funcs]) {
@@ -323,10 +338,11 @@ export function moduleOf(
     3,
     funcs.map((_, n) => uleb(imports.length + n)),
   );
-  section(
-    7,
-    funcs.flatMap(f => (f.exported ? [[...name(f.name), 0x00, ...uleb(functions.get(f.name)!)]] : [])),
-  );
+  if (tableEntries > 0) section(4, [[0x70, 0x00, ...uleb(tableEntries)]]);
+  section(7, [
+    ...funcs.flatMap(f => (f.exported ? [[...name(f.name), 0x00, ...uleb(functions.get(f.name)!)]] : [])),
+    ...(tableEntries > 0 ? [[...name('table'), 0x01, 0x00]] : []),
+  ]);
   section(
     10,
     funcs.map(f => {

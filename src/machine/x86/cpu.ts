@@ -24,6 +24,7 @@ import { ARITHMETIC } from './flags.js';
 import { HIDDEN_STATE, Hidden } from './hidden.js';
 import type { Insn } from './insn.js';
 import { WALK_4LEVEL } from './paging.js';
+import { HINTS } from './region-hints.js';
 import { GuestExit, GuestFault } from './semantics.js';
 import { type Decode, X86Translator } from './translate.js';
 
@@ -90,6 +91,7 @@ export class Cpu {
       format: WALK_4LEVEL,
       handlers: HANDLERS,
       functions: FUNCTIONS,
+      hints: HINTS,
       translator: machine => {
         this.translator = new X86Translator(machine.engine.handlers, machine.engine.exports, memory.guest, this.decode);
         return this.translator;
@@ -140,7 +142,8 @@ export class Cpu {
     const { view } = this.memory;
     this.set(REG.rflags!, this.get(REG.rflags!));
     view.setUint32(HIDDEN.flagClass + 4, 0, true);
-    for (const at of [HIDDEN.address, HIDDEN.temp, HIDDEN.flagB, HIDDEN.vector, HIDDEN.vector + 8]) view.setBigUint64(at, 0n, true);
+    for (const at of [HIDDEN.address, HIDDEN.temp, HIDDEN.flagB, HIDDEN.vector, HIDDEN.vector + 8])
+      view.setBigUint64(at, 0n, true);
   }
   /** Makes the control words of the walk follow cs, cr0, cr3, cr4 and efer. The architectural TLB stays. */
   setUpWalk(): void {

@@ -29,7 +29,7 @@ const ALIAS = 0x40_0000;
 const DATA = 0x1_0000;
 const STACK = 0x1_8000;
 const RW = PRESENT | WRITE;
-/** The host intervenes at least so often: programs tend to end in small loops. */
+/** Programs tend to end in small loops. */
 const TURN_TICKS = 50;
 
 /** xorshift32: the same numbers everywhere. */
@@ -104,8 +104,8 @@ export interface World {
   run(until: number, go: (until: number) => Exit): void;
 }
 
-/** The world of a seed, before its first instruction. */
-export function worldOf(seed: number): World {
+/** The world of a seed, before its first instruction. The host intervenes every `turnTicks` at least. */
+export function worldOf(seed: number, turnTicks = TURN_TICKS): World {
   const r = new Random(seed);
   const cpu = new Cpu(2 * MIB, { arenaBytes: 1 << 20 });
   for (const at of SLOTS) cpu.memory.hostWrite(asPaddr(at), Uint8Array.from(slotBytes(r, at)));
@@ -157,11 +157,11 @@ export function worldOf(seed: number): World {
     story,
     run: (until, go) => {
       while (cpu.machine.ticks < until) {
-        if (cpu.machine.ticks >= (turn + 1) * TURN_TICKS) {
-          turn = Math.floor(cpu.machine.ticks / TURN_TICKS);
+        if (cpu.machine.ticks >= (turn + 1) * turnTicks) {
+          turn = Math.floor(cpu.machine.ticks / turnTicks);
           intervene();
         }
-        const exit = go(Math.min(until, (turn + 1) * TURN_TICKS));
+        const exit = go(Math.min(until, (turn + 1) * turnTicks));
         if (exit.kind === 'limit' || exit.kind === 'busy') continue;
         const text = JSON.stringify(exit, (_, v) => (typeof v === 'bigint' ? v.toString(16) : v));
         story.push(`${cpu.machine.ticks} ${cpu.machine.pc.toString(16)} ${text}`);
