@@ -1,14 +1,15 @@
 /**
- * The writer's desk with a worker behind it. Full blocks lie in a ring of shared buffers; everything, blocks too, is
- * announced in one queue of messages, so that the worker writes what an unthreaded writer would, in the same order.
+ * The writer's desk with workers behind it. Full blocks lie in a ring of shared buffers; everything, blocks too, is
+ * announced in one queue of messages, so that the worker writes what an unthreaded writer would, in the same order. A second
+ * worker makes the indexes (indexer.ts) from the same buffers: a block is free again when both have done with it.
  *
  * Neither side uses its event loop: the run does not turn one, and the worker sleeps on a counter. The run waits only when
  * the next buffer of the ring is still being written, when too many bytes of pages are under way, and at the end. What
  * goes wrong in the worker comes back as Trouble at the next swap, checkpoint or close.
  *
- *   control   0 messages sent | 1 messages done | 2 worker has ended | 3 KiB of pages under way | 4.. buffer in use
+ *   control   0 messages sent | 1 messages done | 2 worker has ended | 3 KiB of pages under way | 4.. who still reads a buffer
  */
-import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { Trouble } from '../base/trouble.js';
 import { BLOCK_BYTES, type Block, blockOver } from '../events/block.js';
 import type { Lexicon } from '../events/lexicon.js';
@@ -22,7 +23,8 @@ export const ENDED = 2;
 export const PAGES_KIB = 3;
 export const BUSY = 4;
 
-const MAIN_BLOCKS = 4;
+/** While the index of a segment is made, so many blocks can wait. */
+const MAIN_BLOCKS = 12;
 const DETAIL_BLOCKS = 3;
 const TAIL_SLOT = MAIN_BLOCKS + DETAIL_BLOCKS;
 const BLOCKS = TAIL_SLOT + 1;
@@ -42,18 +44,46 @@ export type Message =
 /** The worker's last word. */
 export type Answer = { readonly summary: Summary } | { readonly trouble: string } | { readonly bug: string };
 
+export interface IndexWorkerData {
+  readonly control: Int32Array;
+  /** See indexer.ts. */
+  readonly counters: Int32Array;
+  readonly buffers: readonly SharedArrayBuffer[];
+  readonly port: MessagePort;
+}
 export interface WorkerData {
   readonly path: string;
   readonly header: HeaderGiven;
   readonly control: Int32Array;
   readonly buffers: readonly SharedArrayBuffer[];
-  readonly port: import('node:worker_threads').MessagePort;
+  readonly port: MessagePort;
+  /** The way to the index worker. */
+  readonly indexer: { readonly port: MessagePort; readonly counters: Int32Array };
 }
 
-/** Node loads no TypeScript: from the sources (tests) the worker is the built one. */
-const WORKER = import.meta.url.endsWith('.ts')
-  ? new URL('../../dist/recording/worker.js', import.meta.url)
-  : new URL('./worker.js', import.meta.url);
+/**
+ * Sleeps while a counter has a value. The one who counts may be late to say so: by then the sleeper may have seen it and
+ * sleep again, so waking up proves nothing.
+ */
+export function sleepWhile(counters: Int32Array, at: number, value: number): void {
+  while (Atomics.load(counters, at) === value) Atomics.wait(counters, at, value);
+}
+
+/** Says that one who read a buffer has done with it. */
+export function release(control: Int32Array, slot: number): void {
+  Atomics.sub(control, BUSY + slot, 1);
+  Atomics.notify(control, BUSY + slot);
+}
+
+/** Starts a worker. Node loads no TypeScript: from the sources (tests) it is the built one. */
+function start(name: string, workerData: { readonly port: MessagePort }, ports: readonly MessagePort[]): void {
+  const folder = import.meta.url.endsWith('.ts') ? '../../dist/recording' : '.';
+  const url = new URL(`${folder}/${name}.js`, import.meta.url);
+  const worker = new Worker(url, { workerData, transferList: [...ports] });
+  // Its errors come through the port. This one would be for an error that the worker could not catch, such as no memory.
+  worker.on('error', () => {});
+  worker.unref();
+}
 
 export function threadedDesk(path: string, header: HeaderGiven): Desk {
   const control = new Int32Array(new SharedArrayBuffer(4 * (BUSY + BLOCKS)));
@@ -61,11 +91,19 @@ export function threadedDesk(path: string, header: HeaderGiven): Desk {
   const blocks = buffers.map(blockOver);
   const slotOf = new Map(blocks.map((block, slot) => [block, slot]));
   const { port1: port, port2 } = new MessageChannel();
-  const workerData: WorkerData = { path, header, control, buffers, port: port2 };
-  const worker = new Worker(WORKER, { workerData, transferList: [port2] });
-  // Its errors come through the port. This one would be for an error that the worker could not catch, such as no memory.
-  worker.on('error', () => {});
-  worker.unref();
+  const { port1: toIndexer, port2: toScribe } = new MessageChannel();
+  const counters = new Int32Array(new SharedArrayBuffer(8));
+  const scribeData: WorkerData = {
+    path,
+    header,
+    control,
+    buffers,
+    port: port2,
+    indexer: { port: toIndexer, counters },
+  };
+  const indexData: IndexWorkerData = { control, counters, buffers: buffers.slice(0, MAIN_BLOCKS), port: toScribe };
+  start('worker', scribeData, [port2, toIndexer]);
+  start('index-worker', indexData, [toScribe]);
 
   let last: Answer | undefined;
   /** The worker's last word; throws if it is a bad one, each time it is asked. */
@@ -98,8 +136,8 @@ export function threadedDesk(path: string, header: HeaderGiven): Desk {
     Atomics.add(control, SENT, 1);
     Atomics.notify(control, SENT);
   };
-  const markBusy = (slot: number): void => {
-    Atomics.store(control, BUSY + slot, 1);
+  const markBusy = (slot: number, readers: number): void => {
+    Atomics.store(control, BUSY + slot, readers);
   };
   const free = (slot: number): Block => {
     wait(BUSY + slot, busy => busy !== 0);
@@ -110,14 +148,14 @@ export function threadedDesk(path: string, header: HeaderGiven): Desk {
     first: { main: blocks[0]!, detail: blocks[MAIN_BLOCKS]! },
     swap: (stream, full) => {
       const slot = slotOf.get(full)!;
-      markBusy(slot);
+      markBusy(slot, stream === 'main' ? 2 : 1);
       send({ do: 'block', stream, slot });
       const base = stream === 'main' ? 0 : MAIN_BLOCKS;
       return free(base + ((slot - base + 1) % (stream === 'main' ? MAIN_BLOCKS : DETAIL_BLOCKS)));
     },
     tail: block => {
       copyBlock(block, free(TAIL_SLOT));
-      markBusy(TAIL_SLOT);
+      markBusy(TAIL_SLOT, 1);
       send({ do: 'tail', slot: TAIL_SLOT });
     },
     lexicon: lexicon => send({ do: 'lexicon', lexicon }),

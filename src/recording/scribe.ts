@@ -23,8 +23,8 @@ import {
   SHA_BYTES,
 } from './envelopes.js';
 import { FORMAT_VERSION, FRAME, FRAME_BYTES, type FrameType, frameBytes, headerBytes, idOf, MORE } from './frames.js';
-import { createIndexBuilder } from './index/build.js';
-import { type IndexBuilder, SEGMENT_CHUNKS } from './index/contract.js';
+import type { Payloads } from './index/segments.js';
+import { type Indexer, type MakeIndexer, placedIndexer } from './indexer.js';
 import { LAYOUT } from './layout.js';
 import { PageStore } from './memory.js';
 import { packBody } from './pieces.js';
@@ -55,6 +55,20 @@ export interface Summary {
   readonly chain: string;
 }
 
+/** A frame to be written. */
+interface Frame {
+  readonly type: FrameType;
+  readonly count: number;
+  readonly first: number;
+  readonly payload: Uint8Array;
+  readonly flags: number;
+  readonly extra: Extra;
+}
+/** The place of an index and a keyframe, if a segment ends there. */
+const INDEX_HERE = 'index';
+/** More than this is not held back: then writing waits for the index. */
+const HELD_BYTES = 32 << 20;
+
 export class Scribe {
   private readonly path: string;
   private readonly fd: number;
@@ -67,14 +81,20 @@ export class Scribe {
     detail: { chain: new Uint8Array(SHA_BYTES), registers: new Registers() },
   };
   private words: Lexicon = EMPTY_LEXICON;
-  private index: IndexBuilder | undefined;
-  private unindexed = 0;
+  private readonly makeIndexer: MakeIndexer;
+  private indexer: Indexer | undefined;
+  /** What comes after a block of which it is not known yet whether a segment ends with it. */
+  private readonly held: (Frame | typeof INDEX_HERE)[] = [];
+  private heldBytes = 0;
+  private detailEntries = 0;
   private at = 0;
   /** True while a TAIL stands at `at`, to be replaced by what comes next. */
   private tailed = false;
 
-  constructor(path: string, header: HeaderGiven) {
+  /** @param makeIndexer who makes the indexes; in place, unless told */
+  constructor(path: string, header: HeaderGiven, makeIndexer: MakeIndexer = placedIndexer) {
     this.path = path;
+    this.makeIndexer = makeIndexer;
     this.header = { ...header, version: FORMAT_VERSION };
     const bytes = headerBytes(this.header, LAYOUT);
     this.fd = this.io(() => openSync(path, 'w'));
@@ -101,13 +121,15 @@ export class Scribe {
     const envelope = this.chunk(stream, block, chain, registers);
     chain.set(envelope.chain);
     if (stream === 'detail') {
-      this.append(FRAME.detail, block.count, this.directory.detailEntries, packChunk(envelope), 0, envelope);
+      this.append(FRAME.detail, block.count, this.detailEntries, packChunk(envelope), 0, envelope);
+      this.detailEntries += block.count;
       return;
     }
     this.append(FRAME.chunk, block.count, block.first, packChunk(envelope), 0, envelope);
-    this.index ??= createIndexBuilder(this.header, this.words);
-    this.index.add(block);
-    if (++this.unindexed === SEGMENT_CHUNKS || this.index.full) this.segment();
+    this.indexer ??= this.makeIndexer(this.header, this.words);
+    this.indexer.add(block);
+    this.held.push(INDEX_HERE);
+    this.settle(false);
   }
 
   /** Writes a provisional chunk; whatever is written next takes its place. */
@@ -115,6 +137,7 @@ export class Scribe {
     const { chain, registers } = this.streams.main;
     const envelope = this.chunk('main', block, chain, registers.copy());
     const payload = packChunk(envelope);
+    this.settle(true);
     this.replaceTail();
     this.put(frameBytes(FRAME.tail, block.count, block.first, 0, payload));
     this.tailed = true;
@@ -128,7 +151,11 @@ export class Scribe {
 
   /** Ends the file. */
   close(): Summary {
-    if (this.unindexed > 0) this.segment();
+    if (this.indexer) {
+      this.indexer.add(undefined);
+      this.held.push(INDEX_HERE);
+    }
+    this.settle(true);
     const payload = packFooter(this.directory, LAYOUT.length, this.at);
     this.replaceTail();
     this.put(frameBytes(FRAME.footer, this.directory.places.length, 0, 0, payload));
@@ -165,17 +192,34 @@ export class Scribe {
     };
   }
 
-  private segment(): void {
-    const { directory } = this;
-    const { index, keyframe } = this.index!.finish();
-    const from = directory.indexed;
-    const count = directory.events - from;
-    this.append(FRAME.index, count, from, index);
-    this.append(FRAME.keyframe, count, from, keyframe);
-    this.unindexed = 0;
+  private append(type: FrameType, count: number, first: number, payload: Uint8Array, flags = 0, extra?: Extra): void {
+    this.held.push({ type, count, first, payload, flags, extra });
+    this.heldBytes += payload.length;
+    this.settle(false);
   }
 
-  private append(type: FrameType, count: number, first: number, payload: Uint8Array, flags = 0, extra?: Extra): void {
+  /** Writes what is held back, as far as the indexes before it are known. @param all wait until they are */
+  private settle(all: boolean): void {
+    for (let next = this.held[0]; next; next = this.held[0]) {
+      if (next !== INDEX_HERE) this.write(next);
+      else {
+        const result = this.indexer!.result(all || this.heldBytes > HELD_BYTES);
+        if (result === undefined) return;
+        if (result !== 'nothing') this.segment(result);
+      }
+      this.held.shift();
+      if (next !== INDEX_HERE) this.heldBytes -= next.payload.length;
+    }
+  }
+
+  private segment({ index, keyframe }: Payloads): void {
+    const first = this.directory.indexed;
+    const count = this.directory.events - first;
+    this.write({ type: FRAME.index, count, first, payload: index, flags: 0, extra: undefined });
+    this.write({ type: FRAME.keyframe, count, first, payload: keyframe, flags: 0, extra: undefined });
+  }
+
+  private write({ type, count, first, payload, flags, extra }: Frame): void {
     this.replaceTail();
     const frame = { type, bytes: payload.length, payloadCrc: 0, count, first, flags };
     this.directory.add(placeOf(frame, this.at), extra);

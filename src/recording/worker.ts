@@ -3,31 +3,38 @@ import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { assertNever } from '../base/assert.js';
 import { Trouble } from '../base/trouble.js';
 import { blockOver } from '../events/block.js';
-import { type Answer, BUSY, DONE, ENDED, type Message, PAGES_KIB, SENT, type WorkerData } from './ring.js';
+import { stopIndexer, threadedIndexer } from './indexer.js';
+import {
+  type Answer,
+  DONE,
+  ENDED,
+  type Message,
+  PAGES_KIB,
+  release,
+  SENT,
+  sleepWhile,
+  type WorkerData,
+} from './ring.js';
 import { Scribe, type Summary } from './scribe.js';
 
-const { path, header, control, buffers, port } = workerData as WorkerData;
+const { path, header, control, buffers, port, indexer } = workerData as WorkerData;
 const blocks = buffers.map(blockOver);
+const makeIndexer = threadedIndexer(indexer.port, indexer.counters, block => blocks.indexOf(block));
 
 const count = (at: number, n: number): void => {
   Atomics.add(control, at, n);
   Atomics.notify(control, at);
 };
-const release = (slot: number): void => {
-  Atomics.store(control, BUSY + slot, 0);
-  Atomics.notify(control, BUSY + slot);
-};
-
 /** Carries out one message; returns the summary for the last. */
 function carryOut(scribe: Scribe, message: Message): Summary | 'aborted' | undefined {
   switch (message.do) {
     case 'block':
       scribe.block(message.stream, blocks[message.slot]!);
-      release(message.slot);
+      release(control, message.slot);
       return undefined;
     case 'tail':
       scribe.tail(blocks[message.slot]!);
-      release(message.slot);
+      release(control, message.slot);
       return undefined;
     case 'lexicon':
       scribe.lexicon(message.lexicon);
@@ -53,9 +60,9 @@ function carryOut(scribe: Scribe, message: Message): Summary | 'aborted' | undef
 }
 
 function work(): Answer {
-  const scribe = new Scribe(path, header);
+  const scribe = new Scribe(path, header, makeIndexer);
   for (let done = 0; ; done++) {
-    Atomics.wait(control, SENT, done);
+    sleepWhile(control, SENT, done);
     const message = receiveMessageOnPort(port)!.message as Message;
     const summary = carryOut(scribe, message);
     if (summary === 'aborted') return { trouble: `${path}: the recording was given up` };
@@ -78,3 +85,4 @@ Atomics.store(control, ENDED, 1);
 // Whoever waits for a buffer or for room must hear that none will come.
 for (let at = 0; at < control.length; at++) Atomics.notify(control, at);
 port.close();
+stopIndexer(indexer.port, indexer.counters);
