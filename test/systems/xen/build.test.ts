@@ -5,7 +5,7 @@ import { Trouble } from '../../../src/base/trouble.js';
 import { NO_FRAME } from '../../../src/events/kinds.js';
 import { REG } from '../../../src/isa/x86_64.js';
 import type { BuildInput } from '../../../src/systems/xen/model/build.js';
-import { bootXen } from '../../../src/systems/xen/model/index.js';
+import { XEN } from '../../../src/systems/xen/model/index.js';
 import { arrange, layoutFor } from '../../../src/systems/xen/model/layout.js';
 import type { Xen } from '../../../src/systems/xen/model/xen.js';
 import { BASE, CODE, type ImageNote, imageOf, listening, MIB, OLD_XEN, of, xenNote } from './guest.js';
@@ -14,7 +14,7 @@ const PAGES = (5 * MIB) / 4096;
 function built(notes: readonly ImageNote[] = [], input: BuildInput = {}, code: readonly number[] = [0xf4]) {
   const { log, events } = listening();
   const image = imageOf(new Map([[CODE, code]]), notes);
-  const booted = bootXen({ image, name: 'test.elf', guest: 'test', memoryBytes: 5 * MIB }, input);
+  const booted = XEN.boot({ image, name: 'test.elf', guest: 'test', memoryBytes: 5 * MIB, ...input });
   const xen = booted.start({ log, intern: () => 0 }) as Xen;
   log.flush();
   const word = (at: bigint): bigint => xen.guest.word(at)!;
@@ -152,7 +152,8 @@ test('the generation is what our note says, and today’s without it', () => {
   ]);
 });
 
-const boot = (image: Uint8Array, memoryBytes = 5 * MIB) => bootXen({ image, name: 'bad.elf', guest: 'g', memoryBytes });
+const boot = (image: Uint8Array, memoryBytes = 5 * MIB) =>
+  XEN.boot({ image, name: 'bad.elf', guest: 'g', memoryBytes });
 const parts = (at: bigint, bytes = 16): Map<bigint, number[]> => new Map([[at, new Array<number>(bytes).fill(0)]]);
 test.for<[string, () => unknown, RegExp]>([
   ['is cut off', () => boot(new Uint8Array(10)), /^bad\.elf: not an ELF image$/],

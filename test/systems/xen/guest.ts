@@ -9,7 +9,7 @@ import type { Event, EventMap, KindName } from '../../../src/events/kinds.js';
 import { Log } from '../../../src/events/log.js';
 import type { Ended } from '../../../src/machine/system.js';
 import type { BuildInput } from '../../../src/systems/xen/model/build.js';
-import { bootXen } from '../../../src/systems/xen/model/index.js';
+import { XEN } from '../../../src/systems/xen/model/index.js';
 import type { Xen } from '../../../src/systems/xen/model/xen.js';
 
 export const BASE = 0xffff_ffff_8000_0000n;
@@ -162,10 +162,9 @@ export const imageFor = (
 export function run(code: readonly number[], options: RunOptions = {}): Run {
   const { log, events } = listening();
   const printed: string[] = [];
-  const xen = bootXen(
-    { image: imageFor(code, options), name: 'test.elf', guest: 'test', memoryBytes: 5 * MIB },
-    options.input,
-  ).start({
+  const image = imageFor(code, options);
+  const boot = { image, name: 'test.elf', guest: 'test', memoryBytes: 5 * MIB, ...options.input };
+  const xen = XEN.boot(boot).start({
     log,
     intern: addresses => addresses.length,
     printed: line => printed.push(line),

@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 import { asTicks } from '../../../src/base/brand.js';
 import { GUESTS, imageOf } from '../../../src/cli/built-in.js';
 import type { Event, EventMap } from '../../../src/events/kinds.js';
-import { bootXen } from '../../../src/systems/xen/model/index.js';
+import { XEN } from '../../../src/systems/xen/model/index.js';
 import type { Xen } from '../../../src/systems/xen/model/xen.js';
 import { listening } from './guest.js';
 import { recount, Told } from './mm/recount.js';
@@ -26,7 +26,7 @@ test.for(GUESTS.filter(g => g.name.startsWith('xen/')))(
     const { log, events } = listening();
     const image = readFileSync(imageOf({ name, summary: '' }));
     const boot = { image, name, guest: name, memoryBytes: memoryBytes! };
-    const xen = bootXen(boot).start({ log, intern: () => 0 }) as Xen;
+    const xen = XEN.boot(boot).start({ log, intern: () => 0 }) as Xen;
     const world = { mm: xen.mm, domain: xen, memory: xen.memory } as unknown as World;
     const told = new Told();
     let folded = 0;
