@@ -4,6 +4,7 @@
  */
 
 import type { Paddr } from '../base/brand.js';
+import { Trouble } from '../base/trouble.js';
 import { drive, type Work } from '../base/work.js';
 import type { Space } from '../events/kinds.js';
 import type { Source } from '../recording/source.js';
@@ -46,7 +47,14 @@ export async function findOrigin(
   };
   try {
     const watched = <T>(work: Work<T>): Promise<T> => drive(work, { signal, onProgress });
-    return await originOf(source, space, at, adopt, rerun, watched, { signal, onProgress });
+    const ask = (again: Rerun | string): Promise<Origin> =>
+      originOf(source, space, at, adopt, again, watched, { signal, onProgress });
+    try {
+      return await ask(rerun);
+    } catch (error) {
+      if (!(error instanceof Trouble) || typeof rerun === 'string') throw error;
+      return await ask(`that failed: ${error.message}`); // a recording of another version, or one that is damaged
+    }
   } finally {
     process.removeListener('SIGINT', stop);
     if (drawn) process.stderr.write('\r\x1b[K');

@@ -14,9 +14,11 @@ export const stackText = (stack: readonly StackLine[]): string[] =>
 export function originText(source: Source, origin: Origin): string[] {
   switch (origin.kind) {
     case 'store': {
-      const { seq, sub, ticks, to, old, new: value, stack, from } = origin.store;
+      const { seq, sub, ticks, to, old, new: value, stack, from, withoutCallers } = origin.store;
       const where = `stored at #${seq}.${sub} @${ticks}: ${hex(old)} -> ${hex(value)} through ${hex(to)} (${from}) by`;
-      const short = stack.length > 1 ? [] : [paint.dim('  its callers are known only by running again')];
+      const short = withoutCallers
+        ? [paint.dim(`  its callers are known only by running again: ${withoutCallers}`)]
+        : [];
       return [where, ...stackText(stack), ...short];
     }
     case 'event':

@@ -62,7 +62,12 @@ const why = (file: string, position: string | undefined, options: Options): Prom
     const found = await work('looking for the reason', rules.why(source, seq));
     if (!found) {
       if (options.json) json({ v: JSON_VERSION, failed: false });
-      else out('nothing was refused, no rule is broken, and the run ended as its guest wanted');
+      else
+        out(
+          seq === undefined
+            ? 'nothing was refused, no rule is broken, and the run ended as its guest wanted'
+            : `nothing failed at ${position} or before it`,
+        );
       return 1;
     }
     const rerun = options.rerun ? await rerunFor(source) : '--no-rerun was given';

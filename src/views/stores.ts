@@ -27,6 +27,8 @@ export interface Stored {
   /** The storing instruction and who called it, innermost first; the callers need a re-run. */
   readonly stack: readonly StackLine[];
   readonly from: 'the recording' | 'a re-run';
+  /** Why the callers are missing, where they are. */
+  readonly withoutCallers: string | undefined;
 }
 /** A store, an event that wrote the entry when the memory was a table before, or why neither is known. */
 export type Origin =
@@ -117,6 +119,7 @@ export async function originOf(
   options: RerunOptions = {},
 ): Promise<Origin> {
   const again = typeof rerun === 'string' ? undefined : rerun;
+  const withoutCallers = typeof rerun === 'string' ? rerun : undefined;
   // The memory may have been a table before, and the entry written then.
   const earlier = source.index.lastSlotWrite(space, at, adopt);
   const from = Math.max(0, earlier);
@@ -125,7 +128,7 @@ export async function originOf(
     const found = await drive(recordedStore(source, at, from, adopt));
     if (found) {
       const stack = await stackAt(source, found, registersBefore(source, found), again);
-      return { kind: 'store', store: { ...found, stack, from: 'the recording' } };
+      return { kind: 'store', store: { ...found, stack, from: 'the recording', withoutCallers } };
     }
   } else if (again) {
     const found = await again.store(at, from, adopt, options);
@@ -133,7 +136,7 @@ export async function originOf(
       const { registers, ...store } = found;
       const to = asVaddr(found.to);
       const stack = await stackAt(source, { ...store, to }, registers, again);
-      return { kind: 'store', store: { ...store, to, stack, from: 'a re-run' } };
+      return { kind: 'store', store: { ...store, to, stack, from: 'a re-run', withoutCallers } };
     }
   }
   if (!full && !again)

@@ -145,7 +145,7 @@ export function explain(line: string, options: ExplainOptions = {}): Explanation
     if (entry !== undefined) words.push({ name: 'entry', value: entry, means: entryText(entry) });
     const error = Math.abs(Number(groups.error));
     if (message.id !== 'unhandled-trap' && ERRORS[error]) notes.push(`error ${ERRORS[error]}`);
-    const vector = VECTORS[Number(groups.vector ?? groups.vec)];
+    const vector = VECTORS[groups.pf === undefined ? Number(groups.vector ?? groups.vec) : 14];
     if (message.id === 'unhandled-trap' && vector) notes.push(vector);
     const { id, means, causes, guest } = message;
     return { id, message: match[0], means, words, notes, causes, guest };

@@ -56,7 +56,7 @@ function refusedBy(source: Source, result: EventMap['result']): Failure | undefi
 }
 
 /** The last refused operation whose result is at or before event `seq`; the innermost of those that failed together. */
-function* lastRefused(source: Source, seq: number): Work<Failure | undefined> {
+export function* lastRefused(source: Source, seq: number): Work<Failure | undefined> {
   for (let n = source.chunkOf(seq); n >= 0; n--) {
     const info = source.chunks[n]!;
     if (info.counts[KIND.result] === 0) continue;

@@ -79,7 +79,7 @@ export const MESSAGES: readonly Message[] = [
   {
     id: 'no-page',
     pattern: new RegExp(
-      `Could not get page ref for pfn (?<mfn>${HEX})|Error [mp]fn (?<m>${HEX}): rd=\\w+,? od=\\w+,? caf=(?<caf>${HEX}),? taf=(?<taf>${HEX})`,
+      `Could not get page ref for [mp]fn (?<mfn>${HEX})|Error [mp]fn (?<m>${HEX}): rd=\\w+,? od=\\w+,? caf=(?<caf>${HEX}),? taf=(?<taf>${HEX})`,
       'i',
     ),
     means: 'The frame does not exist or is not the domain’s own (rd asked, od owns).',
@@ -202,11 +202,83 @@ export const MESSAGES: readonly Message[] = [
     means: 'An LDT must begin at a page and have at most 8192 entries.',
     causes: ['modify_ldt of an address that was not aligned.'],
   },
+  {
+    id: 'superpage',
+    pattern:
+      /Attempt to map superpage without allowsuperpage|Unaligned superpage (?:map attempt|reference)|Superpages disallowed/i,
+    means:
+      'A large page in a PV guest. Old versions allowed it where Xen was started with allowsuperpage; later ones never do.',
+    causes: ['A kernel that looks for PSE in CPUID and does not ask whether it runs under Xen.'],
+  },
+  {
+    id: 'global-bit',
+    pattern: new RegExp(`Global bit is set (?:to|in) kernel page (?<mfn>${HEX})`, 'i'),
+    means:
+      'An entry of the kernel has the global bit, which under Xen means user memory: kernel mappings must go when user code is entered. The bit is refused or taken away.',
+    causes: ['A kernel that sets _PAGE_GLOBAL without looking whether it runs under Xen.'],
+  },
+  {
+    id: 'foreign-domain',
+    pattern: /Cannot specify itself as foreign domain|Cannot (?:set|mix) foreign|Unknown domain '?d?\d+/i,
+    means:
+      'The domain whose memory was named does not exist, may not be named, or is the caller’s own (DOMID_SELF says that).',
+    causes: [
+      'A domain that is gone.',
+      'A domain without privilege that maps another one’s memory other than by grants.',
+    ],
+  },
+  {
+    id: 'bad-copy',
+    pattern: /Bad __copy_from_guest/i,
+    means:
+      'The list of requests is not readable at the address that was given (-EFAULT). What came before it in the list was done.',
+    causes: [
+      'A list that crosses into a page that is not mapped.',
+      'A physical or machine address where a virtual one was meant.',
+    ],
+  },
+  {
+    id: 'flush-cache',
+    pattern: /Non-physdev domain tried to FLUSH_CACHE/i,
+    means: 'Only a domain with devices may flush the processor’s caches.',
+    causes: ['A driver that runs in a domain without its device.'],
+  },
+  {
+    id: 'clear-copy',
+    pattern: new RegExp(`Error (?:while )?(?<what>clearing|copying (?:from|to)) mfn (?<mfn>${HEX})`, 'i'),
+    means:
+      'The frame to be cleared or copied is not the domain’s, or, as a target, is not writable: it is a page table or descriptor table.',
+    causes: ['As of Bad type.'],
+  },
+  {
+    id: 'unknown-command',
+    pattern: /Invalid (?:extended pt|page update) command (?<what>\S+)/i,
+    means: 'An operation of mmuext_op or a kind of update that this Xen does not know (-ENOSYS).',
+    causes: ['A guest that is newer than its Xen, or a list of requests with a wrong stride.'],
+  },
+  {
+    id: 'ptwr',
+    pattern:
+      /(?:ptwr_emulate: )?(?:bad (?:access|write size|cmpxchg size) \((?:cr2|addr)=|could not get_page_from_l1e\(\)|fixing up invalid PAE PTE)/i,
+    means:
+      'A store into a live L1 table, which Xen would have carried out for the guest, is none that it can: not aligned, across an entry, or of a value that is refused.',
+    causes: [
+      'Two 32-bit stores to one entry.',
+      'memset or memcpy over a table that is still pinned.',
+      'An entry that is refused: see the line before.',
+    ],
+  },
+  {
+    id: 'no-memory',
+    pattern: /Could not allocate order=(?<order>\d+) extent/i,
+    means: 'populate_physmap or increase_reservation got fewer pages than were asked for.',
+    causes: ['The domain is at its maximum, or the machine has no more.'],
+  },
   // traps.c, pv/traps.c, entry.S, pv/iret.c
   {
     id: 'unhandled-trap',
     pattern:
-      /Unhandled (?<what>.+?) fault\/trap \[#(?<vector>\d+)\] on VCPU (?<vcpu>\d+) \[ec=(?<error>[0-9a-f]{4})\]|Unhandled: vec (?<vec>\d+), (?<name>[^[]+)\[(?<ec>[0-9a-f]{4})\]/i,
+      /Unhandled (?<what>.+?) fault\/trap \[#(?<vector>\d+)\] on VCPU (?<vcpu>\d+) \[ec=(?<error>[0-9a-f]{4})\]|unhandled page fault \(ec=(?<pf>[0-9A-F]{4})\)|Unhandled: vec (?<vec>\d+), (?<name>[^[]+)\[(?<ec>[0-9a-f]{4})\]/i,
     means:
       'The guest had an exception, and no handler for it was registered with set_trap_table. Xen ends the domain next. The exception is what the guest did last, not what went wrong first.',
     causes: [
@@ -252,5 +324,45 @@ export const MESSAGES: readonly Message[] = [
     means: 'The domain was ended; the register dump that follows is where its guest was.',
     causes: ['The lines before it say why.'],
     guest: 'xen/early-pagetable-crash',
+  },
+  {
+    id: 'bad-free',
+    pattern: new RegExp(
+      `Bad page free for (?:domain \\d+|Dom\\d+ GFN ${HEX})|Domain \\d+ page number (?<mfn>${HEX}) invalid`,
+      'i',
+    ),
+    means: 'A frame that the domain gives back is not its own, or was given back before.',
+    causes: ['A balloon driver that lost count.', 'A pfn where an mfn was meant.'],
+  },
+  {
+    id: 'over-allocation',
+    pattern: /Over-allocation for (?:domain |d)\d+: \d+ > \d+/i,
+    means: 'The domain asked for more pages than its maximum.',
+    causes: ['A balloon target above the maximum, often by the few pages that the toolstack keeps.'],
+  },
+  {
+    id: 'page-walk',
+    pattern: /Pagetable walk from (?:\S+ )?(?<at>[0-9a-f]+):/i,
+    means:
+      'The entries that lead to the address that faulted, each with the guest frame it names; the walk ends at the first one that is not present.',
+    causes: ['The last entry shown says why: absent, or without the permission that was needed.'],
+  },
+  {
+    id: 'multicall-reentry',
+    pattern: /Multicall reentry is disallowed/i,
+    means: 'A multicall had a multicall among its entries.',
+    causes: ['A queue that was flushed into itself.'],
+  },
+  {
+    id: 'control-register',
+    pattern: /Attempt to change unmodifiable CR[04] flags/i,
+    means: 'A guest may change few bits of cr0 (TS) and cr4; the others are Xen’s.',
+    causes: ['Code that was not made for PV: it turns caches or paging off.'],
+  },
+  {
+    id: 'msr',
+    pattern: /faking RDMSR|(?:RD|WR)MSR 0x[0-9a-f]+ (?:val \S+ )?unimplemented|Domain attempted WRMSR/i,
+    means: 'A model-specific register that Xen does not show to its guests. The guest gets #GP, or zero.',
+    causes: ['Nearly always harmless: kernels try and go on without.'],
   },
 ];

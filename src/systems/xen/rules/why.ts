@@ -19,7 +19,7 @@ import { walk } from '../../../views/walk.js';
 import { CLASS, ERRNO, HYPERCALL, MMUEXT, TYPE } from '../names.js';
 import { decodeTypeWord, TYPE_NAMES, type WordLayout } from '../typeword.js';
 import { layoutOf } from './explain.js';
-import { type Failure, failureOf, type Operation } from './failure.js';
+import { type Failure, failureOf, lastRefused, type Operation } from './failure.js';
 import { frameOfValue, frameText, holdersOf, isTableType, typeText } from './holders.js';
 import { MESSAGES } from './messages.js';
 
@@ -281,14 +281,16 @@ function firstFault(source: Source, slot: number, from: number): Why['after'] {
 
 function* fault(source: Source, trap: EventMap['trap']): Work<Why> {
   const base = { what: trapText(source, trap), seq: trap.seq, messages: [], after: ending(source) };
-  if (trap.vector !== 14)
-    return {
-      ...base,
-      because: [],
-      heading: 'where it happened',
-      holders: [{ text: `#${trap.seq}`, since: trap.seq, at: undefined, arrived: false }],
-      before: [],
-    };
+  if (trap.vector !== 14) {
+    const refused = yield* lastRefused(source, trap.seq);
+    const because =
+      refused?.kind === 'refused'
+        ? [
+            `before it ${operationText(source, refused.operation)} was refused: ${errorName(refused.error)}, at #${refused.operation.seq}`,
+          ]
+        : [];
+    return { ...base, because, heading: '', holders: [], before: [] };
+  }
   const w = yield* walk(source, asVaddr(trap.at), trap.seq, { space: 'guest', role: trap.user ? 'user' : 'kernel' });
   const last = w.steps.at(-1);
   const wrote = (trap.error & 2) !== 0;

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { type MessageName, message, MESSAGES as PRINTED } from '../../../../src/systems/xen/model/mm/messages.js';
 import { explain } from '../../../../src/systems/xen/rules/explain.js';
 import { MESSAGES } from '../../../../src/systems/xen/rules/messages.js';
 
@@ -95,6 +96,12 @@ const LINES: readonly (readonly [line: string, id: string])[] = [
   ['d1v0 Unhandled: vec 14, #PF[0002]', 'unhandled-trap'],
   ['traps.c:288:d1 Guest switching to user mode with no user page tables', 'no-user-tables'],
   ['d1v0 Fault while reading IRET context from guest stack', 'iret-fault'],
+  ['d0:v0: unhandled page fault (ec=0003)', 'unhandled-trap'],
+  ['Pagetable walk from ffff8800401ff000:', 'page-walk'],
+  ['multicall.c:28:d0 Multicall reentry is disallowed.', 'multicall-reentry'],
+  ['traps.c:2304:d0 Attempt to change unmodifiable CR0 flags', 'control-register'],
+  ['traps.c:2595:d0 RDMSR 0x0000008b unimplemented', 'msr'],
+  ['d1v0 WRMSR 0x0000008b val 0x0000000000000000 unimplemented', 'msr'],
   ['domain_crash_sync called from entry.S', 'domain-crash-sync'],
   ['domain_crash called from arch/x86/mm.c:1234', 'domain-crash'],
   ['Domain 0 (vcpu#0) crashed on cpu#0:', 'domain-crashed'],
@@ -103,7 +110,20 @@ const LINES: readonly (readonly [line: string, id: string])[] = [
 test('messages of both generations are known', () => {
   for (const [line, id] of LINES) expect(explain(line)?.id, line).toBe(id);
   const covered = new Set([...LINES.map(([, id]) => id), 'bad-type', 'bad-flags', 'l1tf']);
+  for (const line of printed()) covered.add(explain(line)?.id ?? '');
   expect(MESSAGES.map(m => m.id).filter(id => !covered.has(id))).toEqual([]);
+});
+
+/** Every line that the model of Xen's memory management can print, with some arguments. */
+const printed = (): string[] =>
+  (Object.keys(PRINTED) as MessageName[]).flatMap(name =>
+    (['4.1', '4.17'] as const).flatMap(
+      generation => message(generation, 0, name, [18n, 52n, 1n, 2n, 3n, 4n, 5n]) ?? [],
+    ),
+  );
+test('whatever our own Xen prints about page tables is explained', () => {
+  expect(printed().length).toBeGreaterThan(60);
+  for (const line of printed()) expect(explain(line), line).toBeDefined();
 });
 
 test('other lines are no messages, and long or hostile ones cost nothing', () => {
