@@ -425,13 +425,16 @@ test('a damaged checkpoint is trouble, not an accident', () => {
   const bad: readonly unknown[] = [
     undefined,
     {},
-    { ...saved, frames: { ...saved.frames, type: [9, 64] } },
-    { ...saved, frames: { ...saved.frames, total: [1, 63] } },
-    { ...saved, frames: { ...saved.frames, total: [1, 1e12] } },
-    { ...saved, frames: { ...saved.frames, entriesDone: [513, 64] } },
+    { ...saved, frames: { ...saved.frames, runs: [0, 63] } },
+    { ...saved, frames: { ...saved.frames, runs: [0, 65] } },
+    { ...saved, frames: { ...saved.frames, runs: [2 ** 27, 64] } },
+    { ...saved, frames: { ...saved.frames, runs: [3 << 3, 64] } },
+    { ...saved, frames: { ...saved.frames, others: [1, 2] } },
+    { ...saved, frames: { ...saved.frames, others: [1, 2, 3, 513, 0] } },
+    { ...saved, frames: { ...saved.frames, lingering: [64] } },
     { ...saved, gdt: [64] },
     { ...saved, ldtBase: 'x' },
-    { ...saved, clock: -1 },
+    { ...saved, owned: -1 },
     { ...saved, pending: { mfn: 64 } },
   ];
   for (const b of bad) expect(() => w.mm.restore(b)).toThrow(/^checkpoint: Xen's memory management is damaged/);
