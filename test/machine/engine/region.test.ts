@@ -75,6 +75,55 @@ test('random programs that patch themselves do the same in regions', () => {
   expect(dropped).toBeGreaterThan(50);
 });
 
+/** Loops over a dozen random instructions on registers, whose flags are read at once, later or never, by every condition. */
+function arithmetic(seed: number): string {
+  const r = new Random(seed);
+  const reg = (): number => r.of([0, 2, 3, 6, 7]); // not rcx, which counts, and not rsp, rbp
+  const modrm = (): number => 0xc0 | (reg() << 3) | reg();
+  const digit = (n: number): number => 0xc0 | (n << 3) | reg();
+  const prefix = (): number[] => r.of([[], [], [0x48], [0x66]]);
+  const one = (): number[] =>
+    r.of<() => number[]>([
+      () => [...prefix(), r.of([0x01, 0x03, 0x29, 0x31, 0x21, 0x09, 0x39, 0x85, 0x11, 0x19, 0x13, 0x1b]), modrm()],
+      () => [r.of([0x00, 0x28, 0x30, 0x20, 0x38, 0x84, 0x10, 0x18]), modrm()], // bytes, ah and dh among them
+      () => [...prefix(), 0x83, digit(r.below(8)), r.below(256)],
+      () => [...prefix(), 0xc1, digit(r.of([0, 1, 2, 3, 4, 5, 7])), r.below(70)],
+      () => [...prefix(), 0xd1, digit(r.of([0, 1, 4, 5, 7]))],
+      () => [...prefix(), 0xd3, digit(r.of([0, 1, 2, 3, 4, 5, 7]))], // by cl
+      () => [...prefix(), 0xff, digit(r.below(2))], // inc, dec
+      () => [...prefix(), 0xf7, digit(r.of([2, 3, 4, 5]))], // not, neg, mul, imul
+      () => [0x0f, 0x90 | r.below(16), 0xc0 | r.of([0, 2, 3])], // setcc
+      () => [0x0f, 0x90 | r.below(16), 0xc0 | r.of([0, 2, 3])],
+      () => [...r.of([[], [0x48]]), 0x0f, 0x40 | r.below(16), modrm()], // cmovcc
+      () => [0x70 | r.below(16), 2, 0xff, digit(0)], // jcc over an inc
+      () => [0x70 | r.below(16), 2, 0xff, digit(1)],
+      () => [0x0f, r.of([0xaf, 0xb6, 0xb7, 0xbe, 0xbf, 0xa3, 0xbc, 0xbd, 0xc1, 0xb1]), modrm()],
+      () => [0x0f, r.of([0xa4, 0xac]), modrm(), r.below(40)],
+      () => [r.of([0xf5, 0xf8, 0xf9, 0x9f, 0x9e, 0x98, 0x99])], // cmc, clc, stc, lahf, sahf, cwde, cdq
+      () => [0x50 | reg(), 0x58 | reg()],
+      () => [0x9c, 0x58 | reg()], // pushf; pop
+    ])();
+  const body = Array.from({ length: 14 }, one).flat();
+  return Buffer.from([...body, 0xff, 0xc9, 0x0f, 0x85, ...le32(-(body.length + 8)), 0xf4]).toString('hex');
+}
+const le32 = (n: number): number[] => [0, 8, 16, 24].map(shift => (n >> shift) & 0xff);
+
+test('random arithmetic has the same registers and flags in a region, instruction by instruction', () => {
+  let made = 0;
+  for (let n = 0; n < 50; n++) {
+    const seed = SEED * 7000 + n;
+    const [plain, hot] = (['never', 60] as const).map(every => {
+      const registers = { rax: BigInt(seed) * 0x9e3779b97f4a7c15n, rdx: 0x8000_0000n, rbx: ~0n, rsi: 1n, rcx: 60n };
+      const cpu = regions(bare(arithmetic(seed), registers), every);
+      for (let exit = run(cpu, 97); exit.kind === 'limit'; ) exit = run(cpu, 97);
+      return cpu;
+    }) as [Cpu, Cpu];
+    same(hot, plain, `program ${seed}: ${arithmetic(seed)}`);
+    made += hot.machine.hot.made;
+  }
+  expect(made).toBeGreaterThan(40);
+});
+
 /** L: add [rbx],rcx; add rbx,8; dec ecx; jnz L; hlt: sums into the pages from rbx on. */
 const SUMS = '48010b 4883c308 ffc9 75f5 f4';
 const AT = 0x40_0000n;

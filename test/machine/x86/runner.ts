@@ -90,6 +90,8 @@ export interface Runner {
    * leaves, so it may be executed by a handler that leaves none. Undefined if it does not end behind itself.
    */
   runQuietly(c: Case): BigUint64Array | undefined;
+  /** As run, in a region (engine/region/) made for it. Undefined where there is none: the interpreter keeps it. */
+  runInRegion(c: Case): Result | undefined;
   /** Why a result differs from the native one as it should; undefined if it should not. */
   known(form: string, native: Result, ours: Result): string | undefined;
 }
@@ -102,10 +104,16 @@ export function createRunner(): Runner {
   let turn = 0;
 
   const prepare = (c: Case, behind: readonly number[] = []): Uint8Array => {
+    prepareCode(c, behind);
+    return prepareData(c);
+  };
+  const prepareCode = (c: Case, behind: readonly number[]): void => {
     const code = new Uint8Array(PAGE).fill(INT3);
     const offset = Number(c.rip) - CODE;
     code.set([...c.code, ...behind].slice(0, PAGE - offset), offset);
     memory.hostWrite(asPaddr(CODE_AT), code);
+  };
+  const prepareData = (c: Case): Uint8Array => {
     const data = BACKGROUND.slice();
     for (const { addr, bytes } of c.patches) data.set(bytes, addr - DATA);
     memory.hostWrite(asPaddr(DATA_AT), data);
@@ -159,6 +167,18 @@ export function createRunner(): Runner {
     }
   };
 
+  /** On through the instruction, which ends at an int3 or at a fetch that faults. */
+  const through = (before: Uint8Array): Result | undefined => {
+    const start = machine.ticks;
+    const exit = toEnd(100);
+    const done = machine.ticks - start;
+    if (done === 0) return result(before, cpu.get(REG.rip!), exit);
+    if (done === 1 && !isTrap(exit)) return result(before, cpu.get(REG.rip!), undefined);
+    if (done === 2 && isTrap(exit) && exit.trap.vector === BREAKPOINT)
+      return result(before, cpu.get(REG.rip!) - 1n, undefined);
+    return undefined; // it went elsewhere in the page, or is an int3 itself
+  };
+
   return {
     known: (form, native, ours) => DIFFERENCES.find(d => d.accounts(form, native, ours))?.reason,
     runQuietly(c) {
@@ -168,21 +188,18 @@ export function createRunner(): Runner {
       if (machine.ticks - start !== 3 || !isTrap(exit) || cpu.get(REG.rip!) !== end + 1n) return undefined;
       return BigUint64Array.from(GENERAL, reg => cpu.get(reg));
     },
+    runInRegion(c) {
+      prepare(c);
+      toEnd(100); // decodes it, and warms the tags
+      const { made } = machine.hot;
+      machine.hot.make(c.rip);
+      return machine.hot.made > made ? through(prepareData(c)) : undefined;
+    },
     run(c) {
       turn++;
       if (turn & 1) memory.tlb.dropFast();
-      if (turn & 2) {
-        // On through the instruction, which ends at an int3 or at a fetch that faults.
-        const before = prepare(c);
-        const start = machine.ticks;
-        const exit = toEnd(100);
-        const done = machine.ticks - start;
-        if (done === 0) return result(before, cpu.get(REG.rip!), exit);
-        if (done === 1 && !isTrap(exit)) return result(before, cpu.get(REG.rip!), undefined);
-        if (done === 2 && isTrap(exit) && exit.trap.vector === BREAKPOINT)
-          return result(before, cpu.get(REG.rip!) - 1n, undefined);
-        // It went elsewhere in the page, or is an int3 itself.
-      }
+      const whole = turn & 2 ? through(prepare(c)) : undefined;
+      if (whole) return whole;
       const before = prepare(c);
       const exit = toEnd(1);
       return result(before, cpu.get(REG.rip!), exit.kind === 'limit' ? undefined : exit);

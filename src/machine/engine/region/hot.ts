@@ -71,6 +71,10 @@ export class HotCode {
     this.seen.set(pc, times);
     if (times < this.often || this.refused.has(pc)) return;
     this.seen.delete(pc);
+    this.make(pc);
+  }
+  /** Makes a region around the block at `pc`, if that is decoded and in none. Between runs. */
+  make(pc: bigint): void {
     if (this.regions.size >= REGIONS_MAX) return;
     // Together with the regions it runs into, if that is not too much; else beside them.
     const all = this.around(pc, true);
