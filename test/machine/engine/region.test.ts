@@ -95,6 +95,17 @@ function arithmetic(seed: number): string {
       () => [0x0f, 0x90 | r.below(16), 0xc0 | r.of([0, 2, 3])], // setcc
       () => [0x0f, 0x90 | r.below(16), 0xc0 | r.of([0, 2, 3])],
       () => [...r.of([[], [0x48]]), 0x0f, 0x40 | r.below(16), modrm()], // cmovcc
+      ...Array<() => number[]>(4).fill(() => {
+        // A comparison, of a register with itself or an equal one in half of the cases, and setcc or cmovcc behind it.
+        const a = reg();
+        const equal = r.below(2) ? [0x89, 0xc0 | (a << 3) | ((a + 3) & 7 & ~4)] : [];
+        const b = equal.length > 0 ? equal[1]! & 7 : r.below(2) ? a : reg();
+        const compare = [...prefix(), r.of([0x39, 0x29, 0x85, 0x01, 0x31]), 0xc0 | (a << 3) | b];
+        const reader = r.below(2)
+          ? [0x0f, 0x90 | r.below(16), 0xc0 | r.of([0, 2, 3])]
+          : [0x0f, 0x40 | r.below(16), modrm()];
+        return b === 1 ? [] : [...equal, ...compare, ...reader];
+      }),
       () => [0x70 | r.below(16), 2, 0xff, digit(0)], // jcc over an inc
       () => [0x70 | r.below(16), 2, 0xff, digit(1)],
       () => [0x0f, r.of([0xaf, 0xb6, 0xb7, 0xbe, 0xbf, 0xa3, 0xbc, 0xbd, 0xc1, 0xb1]), modrm()],
