@@ -1,11 +1,13 @@
 /**
  * Checks a whole recording: every checksum, that chunks follow each other and hash to the chain, that each body is the one
- * its events encode to, that pages are what their hashes say, and that the footer tells what is there.
+ * its events encode to, that indexes and keyframes are those of its events, that pages are what their hashes say, and that
+ * the footer tells what is there.
  */
 import { createHash } from 'node:crypto';
 import { Trouble } from '../base/trouble.js';
 import type { Work } from '../base/work.js';
 import { KIND_NAMES } from '../events/kinds.js';
+import { EMPTY_LEXICON, type Lexicon } from '../events/lexicon.js';
 import { decodeBody, encodeBody, type Reading, Registers, readingOf } from './codec.js';
 import { Sink } from './columns.js';
 import type { Directory } from './directory.js';
@@ -18,7 +20,9 @@ import {
   unpackStacks,
   unpackSymbols,
 } from './envelopes.js';
-import { BODY_MAX, FRAME } from './frames.js';
+import { BODY_MAX, FRAME, FRAME_NAMES } from './frames.js';
+import { keyframeBody } from './index/keyframe.js';
+import { type Payloads, Segments } from './index/segments.js';
 import { LAYOUT, packLayout } from './layout.js';
 import { Pages } from './memory.js';
 import { unpackBody } from './pieces.js';
@@ -36,15 +40,22 @@ export interface Verdict {
   readonly damage: Damage | undefined;
   /** False where bodies could not be compared with what their events encode to, since an older version wrote them. */
   readonly reencoded: boolean;
+  /** False where indexes and keyframes were not made again: when told so, or since an older version wrote the recording. */
+  readonly reindexed: boolean;
   readonly id: string;
   readonly chain: string;
 }
 
+export interface VerifyOptions {
+  /** Do not make the indexes again, which is most of the time: a wrong one is then not found, if its checksum is right. */
+  readonly quick?: boolean;
+}
+
 /** @throws Trouble if there is no recording at all; everything else is in the verdict. */
-export function* verify(path: string): Work<Verdict> {
+export function* verify(path: string, { quick = false }: VerifyOptions = {}): Work<Verdict> {
   const file = new RecordingFile(path);
   try {
-    const check = new Check(file);
+    const check = new Check(file, !quick);
     const scanner = new Scanner(file);
     const size = file.size();
     let damage: Damage | undefined;
@@ -64,6 +75,7 @@ export function* verify(path: string): Work<Verdict> {
       closed: scanner.closed,
       damage,
       reencoded: check.reencodes,
+      reindexed: check.reencodes && !quick,
       id: file.head.id,
       chain: last ? Buffer.from(last.chain).toString('hex') : '0'.repeat(2 * SHA_BYTES),
     };
@@ -71,6 +83,9 @@ export function* verify(path: string): Work<Verdict> {
     file.close();
   }
 }
+
+/** Of no events: no payload is like these. */
+const NO_PAYLOADS: Payloads = { index: new Uint8Array(0), keyframe: new Uint8Array(4) };
 
 class Check {
   readonly reencodes: boolean;
@@ -83,10 +98,17 @@ class Check {
     [FRAME.detail]: { chain: new Uint8Array(SHA_BYTES), registers: new Registers() },
   };
 
-  constructor(file: RecordingFile) {
+  private readonly reindexes: boolean;
+  private words: Lexicon = EMPTY_LEXICON;
+  private segments: Segments | undefined;
+  /** What came of the last chunk. */
+  private payloads: Payloads | undefined;
+
+  constructor(file: RecordingFile, reindexes: boolean) {
     this.file = file;
     this.reading = readingOf(file.head.layout);
     this.reencodes = JSON.stringify(packLayout(file.head.layout)) === JSON.stringify(packLayout(LAYOUT));
+    this.reindexes = reindexes && this.reencodes;
   }
 
   /** Looks into the frame that was added last, if one was (a footer is not): its checksum is known to be right. */
@@ -98,7 +120,8 @@ class Check {
       const payload = this.file.payload(place);
       if (place.type === FRAME.chunk || place.type === FRAME.detail)
         this.chunk(place.type, unpackChunk(payload, this.reading.layout.length));
-      else if (place.type === FRAME.lexicon) unpackLexicon(payload);
+      else if (place.type === FRAME.lexicon) this.words = unpackLexicon(payload);
+      else if (place.type === FRAME.index || place.type === FRAME.keyframe) this.made(place.type, payload);
       else if (place.type === FRAME.symbols) unpackSymbols(payload);
       else if (place.type === FRAME.stacks) unpackStacks(payload, place.count);
       return undefined;
@@ -119,10 +142,29 @@ class Check {
     for (const name of KIND_NAMES) void block.col[name];
     void block.back;
     if (!this.reencodes) return;
+    if (type === FRAME.chunk && this.reindexes) {
+      if (this.payloads) throw new Trouble('the index of the events before it is missing');
+      this.segments ??= new Segments(this.file.head.header, this.words);
+      this.payloads = this.segments.add(block);
+    }
     this.out.clear();
     encodeBody(this.out, block, registers);
     if (Buffer.compare(this.out.bytes.subarray(0, this.out.at), body.bytes) !== 0)
       throw new Trouble('its events encode to other bytes');
+  }
+
+  /** An index, or the keyframe that follows it, must be what the writer would have made of the events before it. */
+  private made(type: 4 | 8, payload: Buffer): void {
+    if (!this.reindexes) return;
+    // The last segment of a recording ends with it, and only its index says so.
+    if (type === FRAME.index) this.payloads ??= this.segments?.end();
+    const { index, keyframe } = this.payloads ?? NO_PAYLOADS;
+    const same =
+      type === FRAME.index
+        ? Buffer.compare(index, payload) === 0
+        : Buffer.compare(keyframeBody(keyframe), keyframeBody(payload)) === 0;
+    if (!same) throw new Trouble(`the ${FRAME_NAMES[type]} is not that of its events`);
+    if (type === FRAME.keyframe) this.payloads = undefined;
   }
 
   /** Compares the footer with what the walk found, and reads all pages. */

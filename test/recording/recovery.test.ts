@@ -226,6 +226,42 @@ function waitFor(what: () => boolean): void {
   while (!what()) if (performance.now() > end) throw new Error('waited too long');
 }
 
+describe('an index or a keyframe that is not that of its events', () => {
+  /** The recording with a byte of the payload of the n-th frame of a type changed, and checksums made right again. */
+  function forged(path: string, type: number, at: (payload: Buffer) => number): void {
+    const bytes = readFileSync(path);
+    for (
+      let offset = bytes.readUInt32LE(12);
+      offset + 32 < bytes.length;
+      offset += 32 + bytes.readUInt32LE(offset + 4)
+    ) {
+      if (bytes.readUInt8(offset + 24) !== type) continue;
+      const payload = bytes.subarray(offset + 32, offset + 32 + bytes.readUInt32LE(offset + 4));
+      const place = at(payload);
+      payload.writeUInt8(payload.readUInt8(place) ^ 1, place);
+      bytes.writeUInt32LE(crc32(payload), offset + 8);
+      bytes.writeUInt32LE(crc32(bytes.subarray(offset, offset + 28)), offset + 28);
+      writeFileSync(path, bytes);
+      return;
+    }
+    throw new Error('no such frame');
+  }
+
+  it('is found, though its checksum is right, but not by a quick look', () => {
+    for (const [type, name] of [
+      [FRAME.index, 'index'],
+      [FRAME.keyframe, 'keyframe'],
+    ] as const) {
+      const path = at(`forged-${name}`);
+      makeRecording(path, someDrafts(5, 3000), 400);
+      expect(finish(verify(path))).toMatchObject({ damage: undefined, reindexed: true });
+      forged(path, type, payload => payload.length - 1);
+      expect(finish(verify(path)).damage?.reason, name).toMatch(/is not that of its events|damaged|not valid|keyframe/);
+      expect(finish(verify(path, { quick: true }))).toMatchObject({ damage: undefined, reindexed: false });
+    }
+  });
+});
+
 describe('a writer that is killed', () => {
   const here = dirname(fileURLToPath(import.meta.url));
   it.each([false, true])('leaves whole chunks: lost are those under way, at most 14 (thread %s)', async thread => {

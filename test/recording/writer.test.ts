@@ -153,6 +153,7 @@ describe('a recording', () => {
       closed: true,
       damage: undefined,
       reencoded: true,
+      reindexed: true,
     });
     expect(finish(verify(at('pages')))).toMatchObject({ events: 0, damage: undefined });
   });

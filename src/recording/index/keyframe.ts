@@ -111,14 +111,20 @@ const must = (ok: boolean, what: string): void => {
   if (!ok) throw new Trouble(`a keyframe with ${what}`);
 };
 
-function decode(payload: Uint8Array, reading: Reading): Keyframe {
+/** The body of a payload, decompressed: what is the same whatever compressed it. Throws Trouble where there is none. */
+export function keyframeBody(payload: Uint8Array): Uint8Array {
   must(payload.length >= 4, 'too few bytes');
   const tableBytes = 8 * new DataView(payload.buffer, payload.byteOffset).getUint32(0, true);
   must(4 + tableBytes <= payload.length, 'too few bytes');
   const packed = { table: payload.subarray(4, 4 + tableBytes), stored: payload.subarray(4 + tableBytes) };
   const body = unpackBody(packed, BODY_MAX);
   body.need(0, body.bytes.length);
-  const bytes = new Bytes(body.bytes);
+  return body.bytes;
+}
+
+function decode(payload: Uint8Array, reading: Reading): Keyframe {
+  const body = keyframeBody(payload);
+  const bytes = new Bytes(body);
 
   const version = bytes.u32();
   must(version === VERSION, `the unknown version ${version}`);
@@ -168,7 +174,7 @@ function decode(payload: Uint8Array, reading: Reading): Keyframe {
   const blocks = Array.from({ length: blockCount }, () => {
     const length = bytes.u32();
     const at = bytes.take(length);
-    return decodeBlock(body.bytes.subarray(at, at + length), 0, { reading, events: CHUNK_EVENTS });
+    return decodeBlock(body.subarray(at, at + length), 0, { reading, events: CHUNK_EVENTS });
   });
   must(bytes.at === bytes.end, 'bytes too many');
   const block = joined(blocks);
