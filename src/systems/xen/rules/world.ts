@@ -7,7 +7,7 @@ import { Trouble } from '../../../base/trouble.js';
 import { u64 } from '../../../base/u64.js';
 import { type Block, listStart } from '../../../events/block.js';
 import { FRAME_KINDS, type FrameKind, KIND_NAMES, type KindName, NO_FRAME, SPACES } from '../../../events/kinds.js';
-import { PATH } from '../names.js';
+import { PATH, TYPE } from '../names.js';
 
 /** A live page table. Entries as two words each. */
 export interface Table {
@@ -247,6 +247,7 @@ export class World {
     this.started = true;
     for (const [n, f] of this.frames) {
       this.dirtyFrames.add(n);
+      if (f.type !== TYPE.none && f.type !== TYPE.writable) continue; // of the first table, in the making
       f.baseRefs = f.total - f.refs;
       f.baseTypeRefs = f.typecount;
     }

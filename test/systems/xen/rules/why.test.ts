@@ -116,3 +116,40 @@ test('whatever a recording says, check and why come to an end without an error o
     for (let n = 0; n < 4; n++) ask(roll(source.count));
   }
 });
+
+test('no rule is broken by any sequence of requests to Xen’s memory management, granted or refused, in pieces or at once', () => {
+  let refused = 0;
+  for (let seed = 1; seed <= 24; seed++) {
+    const w = live({ generation: seed % 2 ? '4.1' : '4.17', ...(seed % 3 === 0 ? { workMax: 40 } : {}) });
+    const roll = dice(seed);
+    const frame = (): number => 16 + roll(40);
+    const flags = (): bigint => [P | RW | US, P | US, P | RW, P, 0n, P | RW | 0x80n][roll(6)]!;
+    for (let n = 0; n < 80; n++) {
+      const how = roll(6);
+      const answer =
+        how === 0
+          ? w.ext([[roll(5), frame()]])
+          : how === 1
+            ? w.ext([
+                [roll(4), frame()],
+                [MMUEXT.unpin_table, frame()],
+              ])
+            : how === 2 && w.mm.frames.tableLevel(frame() as never) === 0
+              ? fill(w, roll, frame(), flags())
+              : w.update([
+                  [ptr([20, 21, 22, 23, frame()][roll(5)]!, roll(8)), to(frame(), flags())],
+                  [ptr(23, roll(512)), to(frame(), flags())],
+                ]);
+      if (answer < 0) refused++;
+    }
+    const checked = finish(check(recordingOfWorld(w), true));
+    expect(checked.violations, `seed ${seed}`).toEqual([]);
+    expect(checked.events).toBeGreaterThan(500);
+  }
+  expect(refused).toBeGreaterThan(100);
+});
+/** The guest writes into memory of its own that is no page table. */
+function fill(w: World, roll: (n: number) => number, frame: number, flags: bigint): number {
+  if (w.mm.frames.tableLevel(frame as never) === 0) w.set(frame, roll(8), to(16 + roll(40), flags));
+  return 0;
+}
