@@ -5,12 +5,13 @@
 
 import type { Paddr } from '../base/brand.js';
 import { Trouble } from '../base/trouble.js';
-import { drive, type Work } from '../base/work.js';
+import { drive } from '../base/work.js';
 import type { Space } from '../events/kinds.js';
 import type { Source } from '../recording/source.js';
-import type { Rerun } from '../views/rerun.js';
+import type { Rerun, RerunOptions } from '../views/rerun.js';
 import type { Origin } from '../views/stores.js';
 import { originOf } from '../views/stores.js';
+import { watched } from './session.js';
 
 /** A way to run `source` again, or why there is none. */
 export async function rerunFor(source: Source): Promise<Rerun | string> {
@@ -24,39 +25,21 @@ export async function rerunFor(source: Source): Promise<Rerun | string> {
   }
 }
 
-const QUIET_MS = 500;
-
-/** Who wrote an entry that arrived with an adopt event; with a progress line, and Ctrl-C to give up. */
-export async function findOrigin(
+/** Who wrote an entry that arrived with an adopt event. */
+export const findOrigin = (
   source: Source,
   space: Space,
   at: Paddr,
   adopt: number,
   rerun: Rerun | string,
-): Promise<Origin> {
-  const abort = new AbortController();
-  const { signal } = abort;
-  const stop = (): void => abort.abort();
-  process.once('SIGINT', stop);
-  const began = performance.now();
-  let drawn = false;
-  const onProgress = ({ done, total }: { done: number; total: number }): void => {
-    if (!process.stderr.isTTY || performance.now() - began < QUIET_MS) return;
-    drawn = true;
-    process.stderr.write(`\r\x1b[Klooking for the store ${total > 0 ? `${Math.floor((100 * done) / total)} %` : ''}`);
-  };
-  try {
-    const watched = <T>(work: Work<T>): Promise<T> => drive(work, { signal, onProgress });
+): Promise<Origin> =>
+  watched('looking for the store', async watch => {
     const ask = (again: Rerun | string): Promise<Origin> =>
-      originOf(source, space, at, adopt, again, watched, { signal, onProgress });
+      originOf(source, space, at, adopt, again, work => drive(work, watch), watch as RerunOptions);
     try {
       return await ask(rerun);
     } catch (error) {
       if (!(error instanceof Trouble) || typeof rerun === 'string') throw error;
       return await ask(`that failed: ${error.message}`); // a recording of another version, or one that is damaged
     }
-  } finally {
-    process.removeListener('SIGINT', stop);
-    if (drawn) process.stderr.write('\r\x1b[K');
-  }
-}
+  });

@@ -4,7 +4,7 @@ import type { Frame, Vaddr } from '../base/brand.js';
 import { asFrame, asVaddr } from '../base/brand.js';
 import { Trouble } from '../base/trouble.js';
 import { parseHex } from '../base/u64.js';
-import { drive, type Progress, type Work } from '../base/work.js';
+import { drive, type Progress, type Watch, type Work } from '../base/work.js';
 import { SPACES, type Space } from '../events/kinds.js';
 import { openRecording } from '../recording/reader.js';
 import type { Source } from '../recording/source.js';
@@ -14,8 +14,8 @@ import { flushOut } from './output.js';
 const QUIET_MS = 500;
 const REDRAW_MS = 100;
 
-/** Runs long work with a progress line on stderr and Ctrl-C as cancellation. */
-export async function work<T>(what: string, long: Work<T>): Promise<T> {
+/** Runs something long with a progress line on stderr and Ctrl-C as cancellation. */
+export async function watched<T>(what: string, run: (watch: Required<Watch>) => Promise<T>): Promise<T> {
   const abort = new AbortController();
   const stop = (): void => abort.abort();
   process.once('SIGINT', stop);
@@ -28,12 +28,14 @@ export async function work<T>(what: string, long: Work<T>): Promise<T> {
     process.stderr.write(`\r\x1b[K${what} ${total > 0 ? `${Math.floor((100 * done) / total)} %` : ''}`);
   };
   try {
-    return await drive(long, { signal: abort.signal, onProgress });
+    return await run({ signal: abort.signal, onProgress });
   } finally {
     process.removeListener('SIGINT', stop);
     if (drawn) process.stderr.write('\r\x1b[K');
   }
 }
+/** The same for work that is a generator. */
+export const work = <T>(what: string, long: Work<T>): Promise<T> => watched(what, watch => drive(long, watch));
 
 /** Opens a recording, says on stderr what is wrong with its end, and closes it after `use`. */
 export async function withRecording(file: string, use: (source: Source) => Promise<number>): Promise<number> {
