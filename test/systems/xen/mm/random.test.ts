@@ -316,7 +316,7 @@ test('calls that give way end as those that do not', () => {
       fc.integer({ min: 1, max: 1500 }),
       fc.array(step, { minLength: 5, maxLength: 40 }),
       (workMax, steps) => {
-        const saved = (w: World) => ({ ...w.mm.save().frames, lingering: [] });
+        const saved = (w: World) => ({ ...w.mm.save().frames, lingering: '' });
         const whole = check(undefined, steps, false);
         const [frames, memory] = [saved(whole), whole.memory.guest.slice()];
         const inPieces = check(workMax, steps, false);

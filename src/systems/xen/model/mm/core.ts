@@ -53,8 +53,6 @@ export class Core {
   private path: number = PATH.xen;
   private work = 0;
   private readonly workMax: number;
-  /** Counts TLB flushes, see `FrameTable.stamp`. */
-  clock = 1;
 
   constructor(domain: Domain, workMax = WORK_MAX) {
     this.domain = domain;
@@ -157,12 +155,12 @@ export class Core {
 
   /** Everything goes, global entries too: FLUSH_TLB does not spare them (flushtlb.c, do_tlb_flush). */
   flushAll(): void {
-    this.clock++;
+    this.frames.clock++;
     this.domain.flush('all');
   }
   /** The processor follows new roots, which empties the TLB (write_ptbase). */
   loadRoots(): void {
-    this.clock++;
+    this.frames.clock++;
     this.domain.loadRoots();
   }
 }

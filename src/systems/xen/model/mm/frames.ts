@@ -23,7 +23,7 @@ import { type FrameKind, KIND, SPACES } from '../../../../events/kinds.js';
 import { FORMAT, type FrameType, TYPE } from '../../names.js';
 import { encodeTypeWord, TYPE_NAMES } from '../../typeword.js';
 import type { Domain } from '../domain.js';
-import { packColumns, type SavedFrames, unpackColumns } from './saved.js';
+import { packFrames, type SavedFrames, unpackFrames } from './saved.js';
 
 const GUEST = SPACES.indexOf('guest');
 export const FLAG = {
@@ -75,8 +75,10 @@ export class FrameTable {
   readonly entriesDone: Uint16Array;
   /** Above zero: entries of this table that name tables of its own level; below zero: such entries that name it. */
   readonly linear: Int16Array;
-  /** When the type count last became zero, by the clock of TLB flushes (tlbflush_timestamp). */
+  /** When the type count last became zero, by `clock` (tlbflush_timestamp). */
   readonly stamp: Uint32Array;
+  /** Counts flushes of the whole TLB, from 1. */
+  clock = 1;
   private readonly columns: FrameColumns;
   /** What events so far say. */
   private readonly told: Pick<FrameColumns, 'type' | 'typeCount' | 'total' | 'flags'>;
@@ -228,14 +230,24 @@ export class FrameTable {
     this.touched.push(mfn);
   }
 
+  /** The type count of a frame became zero: the TLB may go on using what it was. */
+  idle(mfn: Frame): void {
+    this.stamp[mfn] = this.clock;
+  }
+  /** Whether that was since the last flush. */
+  mayLinger(mfn: Frame): boolean {
+    return this.stamp[mfn]! >= this.clock;
+  }
+
   /** Everything, for a checkpoint; all changes are told. */
   save(): SavedFrames {
     assert(this.touched.length === 0, 'a checkpoint is not in the midst of an entry');
-    return packColumns(this.columns);
+    return packFrames(this.columns, this.clock);
   }
   /** Takes over what was saved. Throws Trouble if that is no table of this size. */
   restore(saved: unknown): void {
-    unpackColumns(saved, this.columns);
+    unpackFrames(saved, this.columns);
+    this.clock = 1;
     for (const name of ['type', 'typeCount', 'total', 'flags'] as const) this.told[name].set(this.columns[name]);
     for (let n = 0; n < this.count; n++)
       if (this.tableLevel(asFrame(n)) !== 0) this.domain.memory.watch(asFrame(n), true);

@@ -90,7 +90,7 @@ export function getType(core: Core, mfn: Frame, type: FrameType): Rc {
       frames.setType(mfn, type);
       frames.setFlag(mfn, FLAG.validated, false);
       // No writable mapping may linger in the TLB once the frame is a page table (tlbflush_filter spares what is stale).
-      if (frames.stamp[mfn]! >= core.clock) core.flushAll();
+      if (frames.mayLinger(mfn)) core.flushAll();
     }
     frames.addTypeCount(mfn, 1);
   } else if (was !== type) {
@@ -185,7 +185,7 @@ export function putType(core: Core, mfn: Frame, partialSet = false, parent = -1)
     if (isLinear && wasValidated) dropLinear(core, mfn, parent);
     if (rc === 0) {
       frames.setFlag(mfn, FLAG.partialSet, false);
-      frames.stamp[mfn] = core.clock;
+      frames.idle(mfn);
       frames.addTypeCount(mfn, -1);
     } else {
       frames.addTotal(mfn, 1); // get_page_light
@@ -196,7 +196,7 @@ export function putType(core: Core, mfn: Frame, partialSet = false, parent = -1)
   }
   if (isLinear) dropLinear(core, mfn, parent);
   frames.addTypeCount(mfn, -1);
-  if (frames.typeCount[mfn] === 0) frames.stamp[mfn] = core.clock;
+  if (frames.typeCount[mfn] === 0) frames.idle(mfn);
   return 0;
 }
 /** dec_linear_uses, dec_linear_entries. */

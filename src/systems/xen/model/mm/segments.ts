@@ -99,7 +99,7 @@ export const setGdt =
       return 0;
     });
     if (rc === 0) {
-      core.clock++; // which empties the TLB
+      core.frames.clock++; // which empties the TLB
       domain.loadGdt(core.tables.gdt, entries);
     }
     return answer(rc);
