@@ -9,13 +9,19 @@ import { harmless } from '../events/text.js';
 import { type Recorded, record } from '../session/record.js';
 import { GUESTS, imageOf } from './built-in.js';
 import { flushOut, json, out } from './output.js';
-import { countArgument } from './session.js';
+import { countArgument, memoryArgument } from './session.js';
 import type { Verb } from './verb.js';
 
 interface Options {
   readonly output?: string;
   readonly image?: string;
   readonly system?: string;
+  readonly kernel?: string;
+  readonly initrd?: string;
+  readonly append?: string;
+  readonly memory?: number;
+  readonly until?: string;
+  readonly input?: string;
   readonly limit: number;
   readonly detail?: 'mmu' | 'full';
   readonly checkpoint?: number;
@@ -30,10 +36,16 @@ const REDRAW_MS = 100;
 
 export const define: Verb['define'] = (command: Command, run): void => {
   command
-    .argument('<guest>', 'system/guest, as rewalk guests lists them; with --image any name; with --system an ELF image')
+    .argument('[guest]', 'system/guest, as rewalk guests lists them; with --image any name; with --system an ELF image')
     .option('-o, --output <file>', 'the recording (default: the guest’s name with .rewalk, here)')
     .option('-i, --image <file>', 'an ELF image to run as this guest')
     .option('-s, --system <system>', 'the system to run on, where the guest is given as an image')
+    .option('-k, --kernel <file>', 'a Linux kernel (bzImage or vmlinux) to boot as a guest of Xen')
+    .option('--initrd <file>', 'its initial ramdisk')
+    .option('--append <words>', 'its command line; console=hvc0 is added where it names no console')
+    .option('-m, --memory <size>', 'memory of the guest, like 256M', memoryArgument)
+    .option('-u, --until <text>', 'end soon after the guest printed a line with this text; @N: at N instructions')
+    .option('--input <file>', 'what is typed into the console: a line whenever the guest waits')
     .option('-l, --limit <ticks>', 'stop after this many instructions', countArgument, LIMIT_TICKS)
     .addOption(
       new Option(
@@ -55,12 +67,37 @@ A recording that was stopped is whole and ends with an event that says so.
 
   rewalk record bare/address-spaces
   rewalk record --system xen kernel.elf
+  rewalk record --kernel /boot/vmlinuz --initrd initrd.img --memory 256M -o boot.rewalk
+  rewalk record --kernel vmlinuz --initrd initrd --until 'login:'
   rewalk record bare/mine --image mine.elf --limit 5000000 -o /tmp/mine.rewalk`,
     )
-    .action((guest: string, options: Options) =>
-      run(() => (options.system ? byImage(guest, options) : recordVerb(guest, options))),
+    .action((guest: string | undefined, options: Options) =>
+      run(() => {
+        if (options.kernel !== undefined) return linux(options.kernel, guest, options);
+        if (guest === undefined) throw new Trouble('say which guest: rewalk guests lists them; or give a --kernel');
+        return options.system ? byImage(guest, options) : recordVerb(guest, options);
+      }),
     );
 };
+
+const KERNEL_MEMORY = 256 * 2 ** 20;
+/** Some half a second of running between checkpoints: as long as a re-run may take to reach any instruction. */
+const KERNEL_CHECKPOINT_TICKS = 2 ** 25;
+/** A Linux kernel on Xen. */
+async function linux(kernel: string, guest: string | undefined, options: Options): Promise<number> {
+  if (guest !== undefined) throw new Trouble(`${guest}: with --kernel the guest is the kernel; leave this out`);
+  const { unpackKernel } = await import('../kernels/linux/image.js');
+  const image = await unpackKernel(readImage(kernel), kernel);
+  const append = options.append ?? '';
+  return recordGuest('xen', guestName(kernel), options, {
+    image,
+    imageName: kernel,
+    ramdisk: options.initrd === undefined ? undefined : readImage(options.initrd),
+    commandLine: /(^| )console=/.test(append) ? append : `console=hvc0 ${append}`.trim(),
+    memoryBytes: options.memory ?? KERNEL_MEMORY,
+    checkpointTicks: options.checkpoint ?? KERNEL_CHECKPOINT_TICKS,
+  });
+}
 
 /** With --system, the guest is an image, called by its file. */
 const byImage = (image: string, options: Options): Promise<number> =>
@@ -77,23 +114,43 @@ async function recordVerb(name: string, options: Options): Promise<number> {
     );
   const imageName = options.image ?? imageOf(builtIn!);
   const image = readImage(imageName);
+  return recordGuest(system, guest, options, {
+    image,
+    imageName,
+    memoryBytes: options.memory ?? (options.image ? undefined : builtIn?.memoryBytes),
+    checkpointTicks: options.checkpoint,
+    builtIn: builtIn !== undefined && !options.image,
+  });
+}
+
+interface Given {
+  readonly image: Uint8Array;
+  readonly imageName: string;
+  readonly ramdisk?: Uint8Array | undefined;
+  readonly commandLine?: string;
+  readonly memoryBytes: number | undefined;
+  readonly checkpointTicks: number | undefined;
+  readonly builtIn?: boolean;
+}
+async function recordGuest(system: string, guest: string, options: Options, given: Given): Promise<number> {
   const file = options.output ?? `${basename(guest, '.elf')}.rewalk`;
+  const untilTicks = /^@(\d{1,15})$/.exec(options.until ?? '')?.[1];
   const abort = new AbortController();
   const stop = (): void => abort.abort();
   process.once('SIGINT', stop);
   const progress = progressLine();
   try {
+    const { builtIn, ...what } = given;
     const result = await drive(
       record({
+        ...what,
         system,
         guest,
-        image,
-        imageName,
         out: file,
-        memoryBytes: options.image ? undefined : builtIn?.memoryBytes,
-        detail: options.detail ?? (builtIn && !options.image ? 'full' : 'mmu'),
-        limits: { ticks: options.limit, events: LIMIT_EVENTS },
-        checkpointTicks: options.checkpoint,
+        input: options.input === undefined ? undefined : Buffer.from(readImage(options.input)).toString('utf8'),
+        until: untilTicks === undefined ? options.until : undefined,
+        detail: options.detail ?? (builtIn ? 'full' : 'mmu'),
+        limits: { ticks: Math.min(options.limit, Number(untilTicks ?? options.limit)), events: LIMIT_EVENTS },
         thread: true,
         signal: abort.signal,
         printed:

@@ -52,6 +52,8 @@ export async function withRecording(file: string, use: (source: Source) => Promi
   }
 }
 
+/** What a machine may have: see engine/layout.ts. */
+const MEMORY_MAX = 2 ** 30;
 /** Argument parsers for commander: their errors become usage errors. */
 export function addressArgument(text: string): Vaddr {
   const value = parseHex(text);
@@ -67,6 +69,14 @@ export function frameArgument(text: string): Frame {
 export function countArgument(text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('expected a whole number.');
   return Number(text);
+}
+/** 64M, 1G, or bytes. */
+export function memoryArgument(text: string): number {
+  const [, digits, unit] = /^(\d{1,12})([KMG]?)i?B?$/i.exec(text) ?? [];
+  const bytes = Number(digits) * { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 }[(unit ?? '').toUpperCase() as 'K']!;
+  if (!(bytes > 0 && bytes % 4096 === 0 && bytes <= MEMORY_MAX))
+    throw new InvalidArgumentError('memory is a size like 256M, in pages of 4K, at most 1G.');
+  return bytes;
 }
 export function spaceArgument(text: string): Space {
   const found = SPACES.find((s): s is Space => s === text);

@@ -55,6 +55,8 @@ export interface Boot {
   /** What a kernel is given besides: a ramdisk, and its command line. A system without such things refuses them. */
   readonly ramdisk?: Uint8Array | undefined;
   readonly commandLine?: string | undefined;
+  /** What is typed into its console, a line whenever it waits. */
+  readonly input?: string | undefined;
 }
 
 /** A loaded image, of which nothing was told yet. */

@@ -24,6 +24,9 @@ export interface RecordOptions {
   readonly detail: 'mmu' | 'full';
   readonly ramdisk?: Uint8Array | undefined;
   readonly commandLine?: string | undefined;
+  readonly input?: string | undefined;
+  /** Ends the run, soon, when the guest has printed a line with this. */
+  readonly until?: string | undefined;
   readonly memoryBytes?: number | undefined;
   readonly limits: {
     readonly ticks: number;
@@ -64,8 +67,16 @@ export function* record(options: RecordOptions): Work<Recorded> {
   const memoryBytes = options.memoryBytes ?? system.memoryBytes;
   const spacing = options.checkpointTicks ?? CHECKPOINT_TICKS;
   if (!(spacing >= 1 && Number.isSafeInteger(spacing))) throw new Trouble(`checkpoints every ${spacing} ticks`);
-  const { ramdisk, commandLine } = options;
-  const booted = system.boot({ image, guest, name: options.imageName ?? guest, memoryBytes, ramdisk, commandLine });
+  const { ramdisk, commandLine, input } = options;
+  const booted = system.boot({
+    image,
+    guest,
+    name: options.imageName ?? guest,
+    memoryBytes,
+    ramdisk,
+    commandLine,
+    input,
+  });
   const recording = createRecording(
     out,
     {
@@ -79,6 +90,8 @@ export function* record(options: RecordOptions): Work<Recorded> {
         ticks: String(limits.ticks),
         events: String(limits.events),
         ...(commandLine === undefined ? {} : { commandLine }),
+        ...(input === undefined ? {} : { input }),
+        ...(options.until === undefined ? {} : { until: options.until }),
       },
       images: [
         { name: guest, sha256: sha256(image) },
@@ -92,9 +105,14 @@ export function* record(options: RecordOptions): Work<Recorded> {
     const { lexicon } = system;
     recording.lexicon({ ...lexicon, regions: [...lexicon.regions, ...(booted.regions ?? [])] });
     recording.symbols(booted.symbols);
-    const host = booted.start({ log: recording.log, intern: recording.intern, printed: options.printed });
+    const seen = { until: false };
+    const printed = (line: string): void => {
+      seen.until ||= options.until !== undefined && line.includes(options.until);
+      options.printed?.(line);
+    };
+    const host = booted.start({ log: recording.log, intern: recording.intern, printed });
     if (detail === 'full') host.trace(recording.detail);
-    const ended = yield* run(host, recording, spacing, options);
+    const ended = yield* run(host, recording, spacing, options, seen);
     closed = true;
     const { events, bytes, chain } = recording.close();
     return { how: ended.how, reason: ended.reason, ticks: host.owner.machine.ticks, events, bytes, chain };
@@ -116,7 +134,8 @@ function* run(
   host: Host,
   recording: Recorder,
   spacing: number,
-  { detail, limits, signal }: RecordOptions,
+  { detail, limits, signal, until: text }: RecordOptions,
+  seen: { readonly until: boolean },
 ): Work<Ended> {
   const { machine } = host.owner;
   const slice = SLICE_TICKS[detail];
@@ -129,6 +148,7 @@ function* run(
     const until = Math.min(limits.ticks, nextCheckpoint, (Math.floor(ticks / slice) + 1) * slice);
     const paused = host.run(asTicks(until));
     if (typeof paused === 'object') return paused;
+    if (seen.until) return host.end({ how: 'stopped', reason: `the guest printed ${text}` });
     if (machine.ticks >= limits.ticks) return host.end({ how: 'limit', reason: `${limits.ticks} ticks` });
     if ((paused === 'busy' || machine.ticks % LIMIT_TICKS === 0) && recording.log.seq >= limits.events)
       return host.end({ how: 'limit', reason: `${limits.events} events` });

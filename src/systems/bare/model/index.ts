@@ -15,9 +15,9 @@ export const BARE: SystemModel = {
   isa: 'x86_64',
   lexicon: LEXICON,
   memoryBytes: 32 * MIB,
-  boot({ image, name, guest, memoryBytes, ramdisk, commandLine }) {
-    if (ramdisk || commandLine !== undefined)
-      throw new Trouble(`${name}: a bare guest is given neither a ramdisk nor a command line`);
+  boot({ image, name, guest, memoryBytes, ramdisk, commandLine, input }) {
+    if (ramdisk || commandLine !== undefined || input !== undefined)
+      throw new Trouble(`${name}: a bare guest is given no ramdisk, no command line and no input`);
     const cpu = new Cpu(memoryBytes);
     const elf = load(cpu, image, name);
     const code = elf.segments

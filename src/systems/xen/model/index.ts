@@ -11,7 +11,7 @@ import { FLAT_CS, FLAT_SS, GDT_LIMIT, XenTables } from './descriptors.js';
 import { parseImage } from './image.js';
 import { newIo } from './io/io.js';
 import { GDT_AT, layoutFor } from './layout.js';
-import { decode } from './saved.js';
+import { decode, TYPING_MAX } from './saved.js';
 import { newVcpu } from './vcpu.js';
 import { type CodeRanges, Xen } from './xen.js';
 
@@ -46,7 +46,7 @@ function setUp(
   for (const [register, value] of Object.entries(registers)) cpu.set(REG[register]!, value);
 }
 
-const bootXen: SystemModel['boot'] = ({ image: bytes, name, guest, memoryBytes, ramdisk, commandLine }) => {
+const bootXen: SystemModel['boot'] = ({ image: bytes, name, guest, memoryBytes, ramdisk, commandLine, input }) => {
   const image = parseImage(bytes, name);
   if (memoryBytes < MIB || memoryBytes % PAGE_BYTES !== 0)
     throw new Trouble(`${name}: a domain of ${memoryBytes} bytes; it takes a MiB at least, in pages of 4 KiB`);
@@ -55,6 +55,9 @@ const bootXen: SystemModel['boot'] = ({ image: bytes, name, guest, memoryBytes, 
   new XenTables(cpu.memory, layout).write();
   const domain = build(cpu.memory, layout, image, { ramdisk, commandLine });
   const linux = linuxIn(image.elf);
+  const typing = Buffer.from(input ?? '', 'utf8').toString('latin1');
+  if (typing.length > TYPING_MAX)
+    throw new Trouble(`${name}: an input of ${typing.length} bytes; ${TYPING_MAX} are allowed`);
   const code: CodeRanges = image.elf.segments
     .filter(s => s.flags.execute)
     .map(s => [s.virtual, s.virtual + BigInt(s.memoryBytes)] as const);
@@ -67,7 +70,7 @@ const bootXen: SystemModel['boot'] = ({ image: bytes, name, guest, memoryBytes, 
       const vcpu = newVcpu(FLAT_SS, domain.stack, GUEST_CR4);
       const console = { mfn: domain.console, port: PORTS.console };
       const xenstore = { mfn: domain.xenstore, port: PORTS.xenstore };
-      const io = newIo(layout.sharedInfo * PAGE_BYTES, console, xenstore);
+      const io = newIo(layout.sharedInfo * PAGE_BYTES, console, xenstore, typing);
       const host = new Xen({ cpu, layout, generation, vcpu, io, code, queue, linux: linux?.facts }, sinks);
       host.start(guest, domain.mfns, domain.root);
       return host;

@@ -95,11 +95,15 @@ export function decode(bytes: Uint8Array, frames: number): SavedXen {
     io: ioIn(s.io, frames) ?? bad('ports or devices'),
   };
 }
+/** As much as may be left to type. */
+export const TYPING_MAX = 2 ** 20;
 function ioIn(v: unknown, frames: number): Io | undefined {
   if (!isObject(v) || !Array.isArray(v.ports) || !v.ports.every(isPort)) return undefined;
   const tick = (n: unknown): boolean => isWhole(n, 2 ** 53);
   const page = (p: unknown): boolean => isObject(p) && isWhole(p.mfn, frames) && isWhole(p.port, 4096);
   const whole =
+    typeof v.typing === 'string' &&
+    v.typing.length <= TYPING_MAX &&
     isWhole(v.vcpuInfoAt, frames * PAGE_BYTES - 63) &&
     typeof v.vcpuInfoMoved === 'boolean' &&
     (v.timer === undefined || tick(v.timer)) &&

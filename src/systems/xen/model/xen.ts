@@ -49,6 +49,7 @@ import { type Body, type Domain, type Generation, INVALID_M2P } from './domain.j
 import { handleTrap, injectFault } from './faults.js';
 import { GuestMemory, kernelMemory } from './guest-memory.js';
 import type { QueueRecords } from './image.js';
+import { typeLine } from './io/devices.js';
 import type { Io } from './io/io.js';
 import { deadline, ring, startClock } from './io/time.js';
 import { waited } from './io/vcpu-op.js';
@@ -196,6 +197,7 @@ export class Xen implements Host, Domain {
   }
   /** The guest waits (vcpu_block): time goes on to when the timer rings. */
   idle(): void {
+    if (typeLine(this) && this.upcallPending) return;
     const skipped = deadline(this) - this.ticks;
     if (this.io.timer === undefined) {
       this.stop({ how: 'halted', reason: 'the guest waits for an event, and there is nothing that could raise one' });

@@ -102,8 +102,19 @@ function flushStore(xen: Xen): void {
   const given = give(xen, asFrame(xen.io.xenstore.mfn), STORE_ANSWERS, Buffer.from(store.output, 'latin1'));
   store.output = store.output.slice(given);
 }
-/** Types into the console; what does not fit is lost, as on a serial line. */
-export function type(xen: Xen, text: string): void {
-  const { mfn, port } = xen.io.console;
-  if (give(xen, asFrame(mfn), CONSOLE_IN, Buffer.from(text, 'utf8')) > 0) raise(xen, port);
+/**
+ * The guest waits: a patient typist types the next line, once the one before was read. False when there is nothing to type,
+ * or the guest does not read.
+ */
+export function typeLine(xen: Xen): boolean {
+  const { typing, console: page } = xen.io;
+  const mfn = asFrame(page.mfn);
+  if (typing === '' || word(xen, mfn, CONSOLE_IN.consumer) !== word(xen, mfn, CONSOLE_IN.producer)) return false;
+  const end = typing.indexOf('\n');
+  const line = typing.slice(0, Math.min(end < 0 ? typing.length : end + 1, CONSOLE_IN.bytes));
+  xen.io.typing = typing.slice(line.length);
+  xen.tell({ kind: 'input', text: line });
+  give(xen, mfn, CONSOLE_IN, Buffer.from(line, 'latin1'));
+  raise(xen, page.port);
+  return true;
 }

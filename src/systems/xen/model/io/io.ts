@@ -18,10 +18,15 @@ export interface Io {
   readonly console: Page;
   readonly xenstore: Page;
   readonly store: Store;
+  /** What is still to be typed into the console: a line whenever the guest waits. */
+  typing: string;
 }
 
-/** @param sharedInfo byte address of the shared page */
-export const newIo = (sharedInfo: number, console: Page, xenstore: Page): Io => ({
+/**
+ * @param sharedInfo byte address of the shared page
+ * @param typing what is typed into the console, one character a byte
+ */
+export const newIo = (sharedInfo: number, console: Page, xenstore: Page, typing: string): Io => ({
   ports: new Map([
     [xenstore.port, { state: 'interdomain', remote: 0, device: 'xenstore' }],
     [console.port, { state: 'interdomain', remote: 0, device: 'console' }],
@@ -35,4 +40,5 @@ export const newIo = (sharedInfo: number, console: Page, xenstore: Page): Io => 
   console,
   xenstore,
   store: { input: '', output: '' },
+  typing,
 });
