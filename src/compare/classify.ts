@@ -1,0 +1,205 @@
+/**
+ * What a difference is. Of the events between two places where both sides agree, those that pair up are compared field by
+ * field, and what is left on either side gets a class:
+ *
+ *   missing       only A has it                   extra         only B has it
+ *   value         the same event, another value   reordered     both have it, at another place
+ *   re-batched    the same work in other batches  other effect  at the same place something else happened
+ */
+import type { Block } from '../events/block.js';
+import { KIND, KIND_NAMES } from '../events/kinds.js';
+import { callName } from '../events/lexicon.js';
+import { type Parted, pairUp } from './resync.js';
+import { LANDMARKS } from './rules.js';
+import type { Same } from './same.js';
+import type { Side } from './side.js';
+
+export const CLASSES = ['missing', 'extra', 'value', 'reordered', 're-batched', 'other effect'] as const;
+export type Class = (typeof CLASSES)[number];
+/** Events of a side, in order; `from` is where they would be, if there are none. */
+export interface Span {
+  readonly from: number;
+  readonly seqs: readonly number[];
+}
+export interface Difference {
+  readonly class: Class;
+  readonly a: Span;
+  readonly b: Span;
+  /** Of one event on both sides: the fields that differ. */
+  readonly fields: readonly string[];
+}
+
+const at = (side: Side, seq: number): { block: Block; i: number } => {
+  const block = side.source.chunk(side.source.chunkOf(seq));
+  return { block, i: seq - block.first };
+};
+const kindAt = (side: Side, seq: number): string => {
+  const { block, i } = at(side, seq);
+  return KIND_NAMES[block.kind[i]!]!;
+};
+
+/** Two events at the same place: what is different, or undefined if nothing is. */
+function compareAt(same: Same, seqA: number, seqB: number): Difference | undefined {
+  const [a, b] = [at(same.a, seqA), at(same.b, seqB)];
+  if (same.same(a.block, a.i, b.block, b.i)) return undefined;
+  const fields = same.fields(a.block, a.i, b.block, b.i);
+  const rebatched = a.block.kind[a.i] === KIND.batch && fields.join() === 'count';
+  return {
+    class: rebatched ? 're-batched' : 'value',
+    a: { from: seqA, seqs: [seqA] },
+    b: { from: seqB, seqs: [seqB] },
+    fields,
+  };
+}
+
+/** Can be the same event with another value: one kind, and a call or an entry of one name. */
+function comparable(same: Same, seqA: number, seqB: number): boolean {
+  const kind = kindAt(same.a, seqA);
+  if (kind !== kindAt(same.b, seqB)) return false;
+  return nameOf(same.a, seqA) === nameOf(same.b, seqB);
+}
+/** The name of the call or entry, '' for other events. */
+function nameOf(side: Side, seq: number): string {
+  const { block, i } = at(side, seq);
+  const kind = block.kind[i]!;
+  if (kind !== KIND.call && kind !== KIND.entry) return '';
+  const c = kind === KIND.call ? block.col.call : block.col.entry;
+  const row = block.row[i]!;
+  return callName(side.source.lexicon, c.class[row]!, c.number[row]!);
+}
+
+/** The differences among the events two sides skip before they agree again, in order. */
+export function classify(same: Same, { a, b, skipA, skipB }: Parted): Difference[] {
+  const pairs = pairUp(a.hashes, skipA, b.hashes, skipB);
+  const found: Difference[] = [];
+  const left = { a: [] as number[], b: [] as number[] };
+  let [x, y] = [0, 0];
+  const gap = (toA: number, toB: number): void => {
+    const [inA, inB] = [toA - x, toB - y];
+    if (inA === inB)
+      for (let k = 0; k < inA; k++) {
+        const [sa, sb] = [a.seqs[x + k]!, b.seqs[y + k]!];
+        const effects = !LANDMARKS.has(kindAt(same.a, sa) as never) && !LANDMARKS.has(kindAt(same.b, sb) as never);
+        const spans = { a: { from: sa, seqs: [sa] }, b: { from: sb, seqs: [sb] }, fields: [] };
+        if (hashElsewhere(x + k, y + k)) one(sa, sb);
+        else if (comparable(same, sa, sb)) found.push(...[compareAt(same, sa, sb)].filter(d => d !== undefined));
+        else if (effects) found.push({ class: 'other effect', ...spans });
+        else one(sa, sb);
+      }
+    else {
+      for (let k = x; k < toA; k++) left.a.push(k);
+      for (let k = y; k < toB; k++) left.b.push(k);
+      if (inA > 0) found.push({ class: 'missing', a: spanOf(a, x, toA), b: spanOf(b, y, y), fields: [] });
+      if (inB > 0) found.push({ class: 'extra', a: spanOf(a, toA, toA), b: spanOf(b, y, toB), fields: [] });
+    }
+    [x, y] = [toA, toB];
+  };
+  const one = (sa: number, sb: number): void => {
+    left.a.push(a.seqs.indexOf(sa));
+    left.b.push(b.seqs.indexOf(sb));
+    found.push({ class: 'missing', a: { from: sa, seqs: [sa] }, b: { from: sb, seqs: [] }, fields: [] });
+    found.push({ class: 'extra', a: { from: sa + 1, seqs: [] }, b: { from: sb, seqs: [sb] }, fields: [] });
+  };
+  const inA = new Set(a.hashes.slice(0, skipA));
+  const inB = new Set(b.hashes.slice(0, skipB));
+  const hashElsewhere = (p: number, q: number): boolean => inB.has(a.hashes[p]!) || inA.has(b.hashes[q]!);
+  for (const [p, q] of pairs) {
+    gap(p, q);
+    const d = compareAt(same, a.seqs[p]!, b.seqs[q]!);
+    if (d) found.push(d);
+    [x, y] = [p + 1, q + 1];
+  }
+  gap(skipA, skipB);
+  if (
+    isRebatched(
+      same,
+      left.a.map(k => a.seqs[k]!),
+      left.b.map(k => b.seqs[k]!),
+    )
+  )
+    return merge(
+      found.map(d => (d.class === 'value' || d.class === 'other effect' ? d : { ...d, class: 're-batched' })),
+    );
+  return merge(reorder(found, a, b));
+}
+const spanOf = (w: { readonly seqs: readonly number[] }, from: number, to: number): Span => ({
+  from: w.seqs[from] ?? (w.seqs.at(-1) ?? -1) + 1,
+  seqs: w.seqs.slice(from, to),
+});
+
+/** The same work on both sides, apart from which batches it was done in. */
+function isRebatched(same: Same, a: readonly number[], b: readonly number[]): boolean {
+  const work = (side: Side, seqs: readonly number[]): { names: string; batches: number; others: number } => {
+    const kinds = seqs.map(s => kindAt(side, s));
+    const names = seqs.filter((_, n) => kinds[n] === 'entry' || (kinds[n] === 'call' && kinds[n + 1] !== 'batch'));
+    return {
+      names: names.map(s => nameOf(side, s)).join(),
+      batches: kinds.filter(k => k === 'batch').length,
+      others: kinds.filter(k => !['call', 'batch', 'entry', 'result'].includes(k)).length,
+    };
+  };
+  const [x, y] = [work(same.a, a), work(same.b, b)];
+  return x.batches + y.batches > 0 && x.names === y.names && x.others + y.others === 0;
+}
+
+/** Events that one side misses and the other has too many, with the same number, are at another place. */
+function reorder(found: readonly Difference[], a: Parted['a'], b: Parted['b']): Difference[] {
+  const numberOf = (w: Parted['a']): Map<number, number> =>
+    new Map(w.seqs.map((seq, k) => [seq, w.hashes[k]!] as const));
+  const missing = found.filter(d => d.class === 'missing');
+  const extra = found.filter(d => d.class === 'extra');
+  if (missing.length === 0 || extra.length === 0) return [...found];
+  const [na, nb] = [numberOf(a), numberOf(b)];
+  const waiting = new Map<number, number[]>();
+  for (const d of extra)
+    for (const seq of d.b.seqs) waiting.set(nb.get(seq)!, [...(waiting.get(nb.get(seq)!) ?? []), seq]);
+  const moved = new Map<number, number>();
+  for (const d of missing)
+    for (const seq of d.a.seqs) {
+      const to = waiting.get(na.get(seq)!)?.shift();
+      if (to !== undefined) moved.set(seq, to);
+    }
+  const taken = new Set(moved.values());
+  return found.flatMap((d): Difference[] => {
+    if (d.class === 'missing') {
+      const [went, stay] = split(d.a.seqs, s => moved.has(s));
+      return [
+        ...(went.length > 0
+          ? [
+              {
+                ...d,
+                class: 'reordered' as const,
+                a: { ...d.a, seqs: went },
+                b: { ...d.b, seqs: went.map(s => moved.get(s)!) },
+              },
+            ]
+          : []),
+        ...(stay.length > 0 ? [{ ...d, a: { ...d.a, seqs: stay } }] : []),
+      ];
+    }
+    if (d.class !== 'extra') return [d];
+    const stay = d.b.seqs.filter(s => !taken.has(s));
+    return stay.length > 0 ? [{ ...d, b: { ...d.b, seqs: stay } }] : [];
+  });
+}
+const split = (seqs: readonly number[], where: (s: number) => boolean): [number[], number[]] => [
+  seqs.filter(where),
+  seqs.filter(s => !where(s)),
+];
+
+/** Neighbours of one class are one difference, except where each names its own fields. */
+function merge(found: readonly Difference[]): Difference[] {
+  const out: Difference[] = [];
+  for (const d of found) {
+    const last = out.at(-1);
+    const joins = last && last.class === d.class && last.fields.length + d.fields.length === 0;
+    if (!joins) out.push(d);
+    else
+      out[out.length - 1] = {
+        ...last,
+        a: { from: last.a.from, seqs: [...last.a.seqs, ...d.a.seqs] },
+        b: { from: last.b.from, seqs: [...last.b.seqs, ...d.b.seqs] },
+      };
+  }
+  return out;
+}
