@@ -11,13 +11,25 @@ import { causeAt } from '../../../events/block.js';
 import { KIND, KIND_NAMES, type KindName } from '../../../events/kinds.js';
 import type { Source } from '../../../recording/source.js';
 import type { Checked, Violation } from '../../../rules/system.js';
-import { CLASS } from '../names.js';
+import { CLASS, HYPERCALL } from '../names.js';
 import { type Broken, Invariants, RULES } from './invariants.js';
 import { World } from './world.js';
 
 /** Kinds that say nothing about where the guest is. */
 const ASIDE = new Set<KindName>(['regs', 'console', 'flush', 'idle', 'input', 'task', 'fill', 'store', 'step']);
 const aside = Uint8Array.from(KIND_NAMES, name => Number(ASIDE.has(name)));
+/**
+ * Calls in which references come and go that no table, pin or root has: Xen keeps the page of a vcpu_info for itself (map_vcpu_info),
+ * or the frames of a grant table.
+ */
+const HOST_CALLS: ReadonlySet<number> = new Set([
+  HYPERCALL.vcpu_op,
+  HYPERCALL.grant_table_op,
+  HYPERCALL.event_channel_op,
+  HYPERCALL.set_gdt,
+]);
+const isHostCall = (c: { readonly class: Uint8Array; readonly number: Uint32Array }, row: number): boolean =>
+  c.class[row] === CLASS.hypercall && HOST_CALLS.has(c.number[row]!);
 /** Findings that are kept; more are counted. */
 const FOUND_MAX = 1000;
 const YIELD_EVERY = 4096;
@@ -68,7 +80,10 @@ export function* check(source: Source, all: boolean): Work<Checked> {
       if (!aside[kind]) {
         const cause = causeAt(block, i);
         if (inside >= 0 && cause >= inside) {
-          if (kind === KIND.entry) between();
+          if (kind === KIND.entry) {
+            between();
+            world.hostCall = isHostCall(block.col.entry, block.row[i]!);
+          }
         } else {
           settle(seq - 1);
           // Handlers of traps and system calls are guest code; a call is the host's work, and so is a write by itself.
@@ -78,6 +93,7 @@ export function* check(source: Source, all: boolean): Work<Checked> {
             kind === KIND.interrupt ||
             (kind === KIND.call && block.col.call.class[block.row[i]!] === CLASS.syscall);
           inside = guest ? -1 : seq;
+          world.hostCall = kind === KIND.call && isHostCall(block.col.call, block.row[i]!);
           rules.crossing = seq;
           if (!all && violations.length > 0) return done();
         }

@@ -132,15 +132,15 @@ export class Invariants {
       wrong.push(
         `has type count ${f.typecount} as ${typeName(f.type)}, and ${plural(f.tableRefs, 'reference')} to it as a table`,
       );
-    if (f.type === TYPE.writable && f.typecount !== f.writableRefs + f.baseTypeRefs)
+    if (f.type === TYPE.writable && f.typecount !== f.writableRefs + f.hostTypeRefs)
       wrong.push(`has type count ${f.typecount} as writable, and ${plural(f.writableRefs, 'writable mapping')}`);
-    if (f.type === TYPE.none && f.typecount !== f.baseTypeRefs)
+    if (f.type === TYPE.none && f.typecount !== f.hostTypeRefs)
       wrong.push(`has type count ${f.typecount}, and no type`);
     if (!isTable(f) && f.tableRefs > 0)
       wrong.push(`is ${typeName(f.type)}, and ${plural(f.tableRefs, 'reference')} to it as a table exist`);
     if (f.type !== TYPE.writable && f.writableRefs > 0 && !isTable(f))
       wrong.push(`is ${typeName(f.type)}, and ${plural(f.writableRefs, 'writable mapping')} exist`);
-    const own = f.total - f.refs;
+    const own = f.total - f.refs - f.hostRefs;
     const guestFrame = this.world.m2p.get(n);
     const allocated = guestFrame !== undefined && guestFrame !== NO_FRAME;
     if (f.type !== TYPE.seg_desc && (allocated ? own !== 1 : own < 0 || own > Math.max(1, f.baseRefs)))

@@ -30,9 +30,12 @@ export interface FrameFacts {
   refs: number;
   tableRefs: number;
   writableRefs: number;
-  /** References that the host had before the guest's first table. */
+  /** References that the host had before the guest's first table, being allocated included. */
   baseRefs: number;
-  baseTypeRefs: number;
+  /** References that the host took since for itself, in calls that are not about page tables. */
+  hostRefs: number;
+  /** Those of the host, at either time, that need the type. */
+  hostTypeRefs: number;
   /** The last event that touched any of it; that made the last writable mapping; that gave it its type. */
   touched: number;
   writableSince: number;
@@ -80,6 +83,8 @@ export class World {
 
   /** The domain has tables: until then its builder is at work, and counts are not judged. */
   started = false;
+  /** What is at work is a call by which the host takes references for itself. */
+  hostCall = false;
   private readonly visits: readonly (Visit | undefined)[] = KIND_NAMES.map(name => this.visitOf(name));
 
   /** Takes event i of a block in. */
@@ -102,7 +107,7 @@ export class World {
     let f = this.frames.get(n);
     if (!f) {
       const zero = { type: 0, typecount: 0, total: 0, pinned: 0, validated: 0, partial: 0 };
-      const none = { refs: 0, tableRefs: 0, writableRefs: 0, baseRefs: 0, baseTypeRefs: 0 };
+      const none = { refs: 0, tableRefs: 0, writableRefs: 0, baseRefs: 0, hostRefs: 0, hostTypeRefs: 0 };
       f = { ...zero, ...none, touched: -1, writableSince: -1, typeSince: -1 };
       this.frames.set(n, f);
     }
@@ -156,6 +161,8 @@ export class World {
     const [was, now] = [f[kind], c.new[row]!];
     f[kind] = now;
     if (kind === 'type') f.typeSince = seq;
+    if (this.hostCall && kind === 'total') f.hostRefs += now - was;
+    if (this.hostCall && kind === 'typecount') f.hostTypeRefs += now - was;
     if (kind === 'pinned' && was !== now) {
       f.refs += now - was;
       f.tableRefs += now - was;
@@ -249,7 +256,7 @@ export class World {
       this.dirtyFrames.add(n);
       if (f.type !== TYPE.none && f.type !== TYPE.writable) continue; // of the first table, in the making
       f.baseRefs = f.total - f.refs;
-      f.baseTypeRefs = f.typecount;
+      f.hostTypeRefs = f.typecount;
     }
   }
 }
