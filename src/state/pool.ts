@@ -64,6 +64,8 @@ export class Pool implements Words {
   private copyOf = new Uint32Array(256 * LEAF_LINES);
   private copyCount = 0;
   private anchored = 0;
+  /** False while what is written is not to be taken back. */
+  private copying = true;
   private anchorBeside: Beside = { hosts: EMPTY_TREE.hosts, tasks: EMPTY_TREE.tasks, ending: undefined };
 
   /** What is beside the words as an object that stays; undefined since it changed. */
@@ -150,6 +152,17 @@ export class Pool implements Words {
     this.anchor();
     return { ...changes, before, after: this.anchorBeside };
   }
+  /** Does what changes much and is not to be taken back. The pool must be at its anchor, which moves to the end of it. */
+  leap(work: () => void): void {
+    this.copying = false;
+    try {
+      work();
+    } finally {
+      this.copying = true;
+    }
+    this.stale.fill(1, 0, this.places.count);
+    this.anchor();
+  }
   /** Back to the anchor. */
   rewind(): void {
     const { words, copies, copied } = this;
@@ -231,7 +244,7 @@ export class Pool implements Words {
       this.lastPlace[section] = place;
     }
     const at = place * LEAF_WORDS + index - id * LEAF_WORDS;
-    if (this.copyOf[at >>> LINE_SHIFT] === 0) this.copy(at >>> LINE_SHIFT);
+    if (this.copyOf[at >>> LINE_SHIFT] === 0 && this.copying) this.copy(at >>> LINE_SHIFT);
     return at;
   }
   set(section: number, index: number, value: number): void {

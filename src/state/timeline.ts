@@ -91,6 +91,8 @@ export class Timeline {
   private readonly deltas: Deltas;
   /** The boundary that is the pool's anchor. What is folded beyond it lies in a chunk beside it. */
   private at = 0;
+  /** The first way to anywhere leaves nothing behind, and so is short: who asks one question needs no way back. */
+  private travelled = false;
   /** The boundaries of sparse keyframes, and which keyframe it is; in order. */
   private sparse: { readonly boundary: number; readonly n: number; readonly events: number }[] = [];
   private sparseSeen = 0;
@@ -135,6 +137,7 @@ export class Timeline {
           this.make(this.move(this.at, stop));
           yield progress();
         }
+      this.travelled = true;
     }
     this.foldWithin(target);
     return this.state;
@@ -220,11 +223,15 @@ export class Timeline {
   }
   private make(move: Move): void {
     const { pool, source, at } = this;
-    if (move.how === 'fold') {
+    if (move.how !== 'delta' && !this.travelled) {
+      pool.leap(() => {
+        if (move.how === 'lay') layOver(pool, source.keyframe(move.keyframe), source);
+        else this.foldTo(this.first(move.to));
+      });
+    } else if (move.how === 'fold') {
       this.foldWithin(this.first(move.to));
       return;
-    }
-    if (move.how === 'lay') {
+    } else if (move.how === 'lay') {
       layOver(pool, source.keyframe(move.keyframe), source);
       this.deltas.put({ from: at, to: move.to, ...pool.commit() });
     } else {
@@ -236,12 +243,9 @@ export class Timeline {
 
   /** Folds inside one chunk, the one beside the anchor. Where that ends at its other boundary, a delta is left behind. */
   private foldWithin(target: number): void {
-    const { pool, source } = this;
+    const { pool } = this;
     if (pool.applied === target) return;
-    const n = source.chunkOf(Math.min(pool.applied, target));
-    const block = source.chunk(n);
-    if (target > pool.applied) pool.forward(block, pool.applied - block.first, target - block.first);
-    else pool.backward(block, target - block.first, pool.applied - block.first);
+    this.foldTo(target);
     const boundary = this.boundaryAt(target);
     if (boundary < 0 || boundary === this.at) return;
     const changes = pool.commit();
@@ -249,6 +253,13 @@ export class Timeline {
     if (boundary > this.at) this.deltas.put({ ...changes, from: this.at, to: boundary });
     else this.deltas.put({ ...changes, from: boundary, to: this.at, before: after, after: before });
     this.at = boundary;
+  }
+
+  private foldTo(target: number): void {
+    const { pool, source } = this;
+    const block = source.chunk(source.chunkOf(Math.min(pool.applied, target)));
+    if (target > pool.applied) pool.forward(block, pool.applied - block.first, target - block.first);
+    else pool.backward(block, target - block.first, pool.applied - block.first);
   }
 
   private learnSparse(): void {
