@@ -47,6 +47,12 @@ export const OUT = 2;
 export const GOTO = 3;
 export const REGION = 4;
 
+/** The handler of a record, also where a region has taken its place. */
+export function handlerOf(view: DataView, record: number): number {
+  const handler = view.getUint16(record + RECORD.handler, true);
+  return handler === REGION ? view.getUint16(record - SLOT_BYTES + HEADER.first, true) : handler;
+}
+
 export interface Place {
   /** Virtual address of the instruction. */
   readonly pc: bigint;

@@ -11,7 +11,7 @@ import type { Exit } from '../engine/exits.js';
 import { ACCESS, type Access } from '../engine/fault.js';
 import { CONTROL, FAST_CODE, FAST_DATA, HIDDEN, layoutOf, registerAt } from '../engine/layout.js';
 import type { Memory } from '../engine/memory.js';
-import { RECORD, SLOT_BYTES } from '../engine/records.js';
+import { handlerOf, RECORD, SLOT_BYTES } from '../engine/records.js';
 import { Machine, type Processor } from '../engine/run.js';
 import { WALK } from '../engine/walk.js';
 import { CR0, CR4, EFER, RFLAGS } from './control.js';
@@ -316,7 +316,7 @@ export class Cpu {
     if (base === registerAt(REG.rsp!) || base === registerAt(REG.rbp!)) return true;
     // push [rax]: one of its addresses is implicit.
     const distance = BigInt.asIntN(64, va - this.get(REG.rsp!));
-    return this.translator!.usesStack(view.getUint16(record, true)) && distance >= -8n && distance < 8n;
+    return this.translator!.usesStack(handlerOf(view, record)) && distance >= -8n && distance < 8n;
   }
   private get exports(): { flag_word(): number } {
     const exports = this.machine.engine.exports as unknown as { flag_word(): number };

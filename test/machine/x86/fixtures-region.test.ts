@@ -20,7 +20,7 @@ interface Fixture {
   readonly undefinedRegs: number;
 }
 /** Of each form: each makes a WebAssembly module. */
-const CASES = Number(process.env.REWALK_REGION_CASES ?? 3);
+const CASES = Number(process.env.REWALK_REGION_CASES ?? 6);
 const runner = createRunner();
 
 test.for(FAMILIES as string[])('%s: all as on the real processor, in regions', family => {
