@@ -5,6 +5,7 @@
  *
  * Exit codes, as diff(1): 0 fine (or the same), 1 the answer is no (differs, violated, killed), 2 trouble.
  */
+import { existsSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { reasonOf, Trouble } from '../base/trouble.js';
 import { onClosedPipe } from './output.js';
@@ -25,6 +26,10 @@ async function main(argv: readonly string[]): Promise<number> {
         ),
     })
     .exitOverride();
+  const first = argv[0] ?? '';
+  // rewalk FILE opens it.
+  if (!first.startsWith('-') && !VERBS.some(v => v.name === first) && first !== 'help' && existsSync(first))
+    argv = ['open', ...argv];
   const asked = argv[0] === 'help' ? argv[1] : argv[0];
   let code = 0;
   for (const { name, summary, load } of VERBS) {

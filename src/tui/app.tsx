@@ -2,14 +2,15 @@
 import { Box, useInput } from 'ink';
 import { type ReactElement, useSyncExternalStore } from 'react';
 import { formatPosition } from '../state/position.js';
-import { candidates } from './actions/prompt.js';
+import { candidates, PROMPTS } from './actions/prompt.js';
 import type { Desk } from './desk.js';
 import { bindingsOf, keyNames } from './keys.js';
 import { layoutOf, type Place } from './layout.js';
 import type { Rows } from './screen/painter.js';
 import { Bulk, RowsContext } from './screen/rows.js';
 import { filled, type Line, line, span } from './screen/text.js';
-import { PANES, type PaneId, type Ui } from './state.js';
+import { PANES, type PaneId, type Ui, viewText } from './state.js';
+import type { World } from './world.js';
 
 /** What React listens to: the desk draws by counting up. */
 export interface Drawn {
@@ -89,9 +90,9 @@ function title(ui: Ui, pane: PaneId, desk: Desk, range: string): Line {
   const { source } = desk.world;
   const extra: Readonly<Record<PaneId, string>> = {
     timeline: ` ${source.header.system}/${source.header.guest}  ${source.count} events  ${source.endTicks} ticks`,
-    events: ui.filter ? `  only: ${ui.filter}` : '',
+    events: `${ui.filter ? `  only: ${ui.filter}` : ''}${ui.folded ? '  folded' : ''}${ui.breaks.length > 0 ? `  ${ui.breaks.length} breaks` : ''}`,
     registers: '',
-    space: ui.mark === undefined ? '' : `  against #${ui.mark}`,
+    space: `  ${viewText(ui.view)}${ui.mark === undefined ? '' : `  against ${ui.mark < 0 ? 'start' : `#${ui.mark}`}`}`,
     detail: ui.help && ui.focus === pane ? 'keys' : ui.topic,
   };
   const text = `${PANES.indexOf(pane) + 1} ${NAMES[pane]}${extra[pane]}`;
@@ -100,17 +101,16 @@ function title(ui: Ui, pane: PaneId, desk: Desk, range: string): Line {
 const helpLines = (pane: PaneId): Line[] =>
   bindingsOf(pane).map(b => line(span(`  ${b.keys.join(' ')}`.padEnd(18), 'key'), b.does));
 
-const PROMPTS = {
-  command: ':',
-  search: '/',
-  goto: 'go to ',
-  filter: 'only events with ',
-  bookmark: 'name of the bookmark ',
-};
+/** What the typed letters can become, and what the first of it does. */
+function hintOf(word: string, world: World): string {
+  const names = candidates(word, world);
+  const summary = world.outside.verbs.find(v => v.name === names[0])?.summary;
+  return `${names.join(' ')}${summary ? `   ${names[0]}: ${summary}` : ''}`;
+}
 function bottom({ ui, progress, world }: Desk): Line {
   if (ui.prompt) {
     const { kind, text } = ui.prompt;
-    const hint = kind === 'command' && text ? `   ${candidates(text.split(' ')[0]!).join(' ')}` : '';
+    const hint = kind === 'command' && text ? `   ${hintOf(text.split(' ')[0]!, world)}` : '';
     return line(span(PROMPTS[kind], 'key'), text, span('▏', 'bold'), span(hint, 'dim'));
   }
   if (progress)

@@ -3,27 +3,29 @@
  * what they depend on has changed: cheap ones at once, so that a key is answered in one frame, the others in slices behind
  * it, the newest question first. Esc stops what is running.
  */
-import { drive, finish, type Progress, type Work } from '../base/work.js';
-import type { Action } from './actions/action.js';
+import { reasonOf, Trouble } from '../base/trouble.js';
+import type { Progress, Watch, Work } from '../base/work.js';
+import { type Action, note } from './actions/action.js';
 import { typed } from './actions/prompt.js';
 import { bindingOf } from './keys.js';
 import { layoutOf } from './layout.js';
+import type { Broken } from './outside.js';
 import { detailLines } from './panes/detail.js';
 import { eventLines, eventsAround } from './panes/events.js';
 import { registerLines } from './panes/registers.js';
 import { spaceLines } from './panes/space.js';
 import { timelineLines } from './panes/timeline.js';
-import type { Line } from './screen/text.js';
-import { line, span } from './screen/text.js';
+import { type Line, line, span } from './screen/text.js';
 import { equivalent } from './shell.js';
 import type { PaneId, Ui } from './state.js';
+import { driveTask, type Task } from './task.js';
 import type { World } from './world.js';
 
 /** A pane: what its lines depend on, and how they come about. */
 interface Pane {
   /** Answered within the frame of the key; others come behind it. */
   readonly quick: boolean;
-  key(ui: Ui): string;
+  key(ui: Ui, world: World): string;
   lines(ui: Ui, world: World, size: { width: number; height: number }): Work<Line[]>;
 }
 const now = (lines: (ui: Ui, world: World, size: { width: number; height: number }) => Line[]): Pane['lines'] =>
@@ -32,17 +34,27 @@ const now = (lines: (ui: Ui, world: World, size: { width: number; height: number
     return lines(ui, world, size);
   };
 const place = (ui: Ui): string => `${ui.at.seq}.${ui.at.sub ?? ''}`;
-const thing = (ui: Ui): string => JSON.stringify(ui.thing, (_, v) => (typeof v === 'bigint' ? v.toString() : v)) ?? '';
+const folds = (ui: Ui): string => `${ui.folded} ${ui.unlike.join()}`;
+/** What is compared by identity: the state's values are never changed, only replaced. */
+const identities = new WeakMap<object, number>();
+let counted = 0;
+function identity(value: object | undefined): number {
+  if (!value) return 0;
+  if (!identities.has(value)) identities.set(value, ++counted);
+  return identities.get(value)!;
+}
 
 const PANES: Readonly<Record<PaneId, Pane>> = {
   timeline: {
     quick: true,
-    key: ui => `${place(ui)} ${ui.window.from} ${ui.window.to} ${ui.mark}`,
+    key: (ui, world) =>
+      `${place(ui)} ${ui.window.from} ${ui.window.to} ${ui.mark} ${world.broken.length} ${identity(world.notes.all)} ${world.source.count}`,
     lines: now((ui, world, { width }) => timelineLines(ui, world, width)),
   },
   events: {
     quick: true,
-    key: ui => `${place(ui)} ${ui.filter} ${ui.mark}`,
+    key: (ui, world) =>
+      `${place(ui)} ${ui.filter} ${ui.mark} ${folds(ui)} ${identity(world.notes.all)} ${world.source.count}`,
     lines: function* (ui, world, { height }) {
       return eventLines(ui, world, yield* eventsAround(ui, world, height));
     },
@@ -52,12 +64,28 @@ const PANES: Readonly<Record<PaneId, Pane>> = {
     key: ui => `${place(ui)} ${ui.focus === 'registers'} ${ui.scroll.registers.cursor}`,
     lines: now(registerLines),
   },
-  space: { quick: false, key: ui => `${place(ui)} ${ui.mark}`, lines: spaceLines },
-  detail: { quick: false, key: ui => `${place(ui)} ${ui.topic} ${thing(ui)}`, lines: detailLines },
+  space: {
+    quick: false,
+    key: ui => `${place(ui)} ${ui.mark} ${identity(ui.markView)} ${identity(ui.view)} ${ui.expanded}`,
+    lines: spaceLines,
+  },
+  detail: {
+    quick: false,
+    key: (ui, world) =>
+      ui.topic === 'answer'
+        ? `answer ${identity(ui.answer)}`
+        : ui.topic === 'breaks'
+          ? `breaks ${identity(ui.breaks)}`
+          : `${place(ui)} ${ui.topic} ${identity(ui.thing)} ${identity(ui.view)} ${identity(world.notes.all)}`,
+    lines: detailLines,
+  },
 };
 const ORDER: readonly PaneId[] = ['timeline', 'events', 'registers', 'detail', 'space'];
 /** A quick pane may take this long in one go (a rare filter takes longer); then it is finished behind the frame. */
 const QUICK_STEPS = 64;
+/** What takes longer says how far it is. */
+const PATIENCE_MS = 300;
+const CHECK_SLICE_MS = 8;
 
 interface Shown {
   key: string;
@@ -69,17 +97,27 @@ export class Desk {
   readonly world: World;
   private readonly shown = new Map<PaneId, Shown>();
   private readonly changed: () => void;
-  private readonly queue: string[] = [];
+  private readonly failed: (error: unknown) => void;
+  /** Keys, and what else is to be done in turn. */
+  private readonly queue: (string | Action)[] = [];
   private working = false;
+  private acting = false;
+  /** What looks for broken rules behind everything else; undefined when it is through, or there are no rules. */
+  private checking: Work<readonly Broken[]> | undefined;
   private stop: AbortController | undefined;
   /** What runs now and how far it is, for the bottom line. */
   progress: { what: string; share: number } | undefined;
 
-  /** @param changed called when there is something new to draw */
-  constructor(ui: Ui, world: World, changed: () => void) {
+  /**
+   * @param changed called when there is something new to draw
+   * @param failed called with an error of ours; nothing works after it
+   */
+  constructor(ui: Ui, world: World, changed: () => void, failed: (error: unknown) => void = rethrow) {
     this.ui = ui;
     this.world = world;
     this.changed = changed;
+    this.failed = failed;
+    this.checking = world.outside.check(world.source);
     this.quick();
   }
   linesOf(pane: PaneId): readonly Line[] {
@@ -88,6 +126,13 @@ export class Desk {
   /** True when nothing is left to do: every pane shows the present. */
   get idle(): boolean {
     return !this.working && this.queue.length === 0;
+  }
+  /** True when every pane shows the present, whatever is still looked for behind it. */
+  get settled(): boolean {
+    return this.queue.length === 0 && !this.acting && ORDER.every(id => this.isCurrent(id));
+  }
+  private isCurrent(id: PaneId): boolean {
+    return this.sizeOf(id).height <= 0 || this.shown.get(id)?.key === this.keyOf(id);
   }
   resize(size: Ui['size']): void {
     this.ui = { ...this.ui, size };
@@ -103,7 +148,11 @@ export class Desk {
       this.queue.length = 0;
       return;
     }
-    this.queue.push(key);
+    this.enqueue(key);
+  }
+  /** Something to be done in turn, behind the keys that were pressed before. */
+  enqueue(what: string | Action): void {
+    this.queue.push(what);
     void this.work();
   }
 
@@ -113,57 +162,94 @@ export class Desk {
     this.working = true;
     try {
       while (!this.ui.quit) {
-        const key = this.queue.shift();
-        if (key !== undefined) await this.act(key);
-        else if (!(await this.slow())) break;
+        const next = this.queue.shift();
+        if (next !== undefined) {
+          this.acting = true;
+          await this.act(next);
+          this.acting = false;
+        } else if (!(await this.slow()) && !(await this.check())) break;
       }
+    } catch (error) {
+      this.failed(error);
     } finally {
       this.working = false;
       this.changed();
     }
   }
-  private async act(key: string): Promise<void> {
+  private async act(next: string | Action): Promise<void> {
     const { ui, world } = this;
-    const binding = ui.prompt ? undefined : bindingOf(key, ui.focus);
-    const action: Action | undefined = ui.prompt ? (u, w) => typed(u, w, key) : binding?.action;
+    const binding = ui.prompt || typeof next !== 'string' ? undefined : bindingOf(next, ui.focus);
+    const action: Action | undefined =
+      typeof next !== 'string' ? next : ui.prompt ? (u, w, watch) => typed(u, w, next, watch) : binding?.action;
     if (!action) return;
     const before = ui.message;
-    const after = await this.run(binding?.does ?? 'searching', action(ui, world));
-    if (!after) return;
-    const message = after.message === before ? undefined : after.message;
-    this.ui = { ...after, message, shell: equivalent(after, world, ui) };
+    const after = await this.run(binding?.does ?? 'looking', watch => action(ui, world, watch));
+    if (!after) {
+      this.ui = note({ ...ui, prompt: undefined }, 'stopped');
+    } else {
+      const message = after.message === before ? undefined : after.message;
+      this.ui = { ...after, message, shell: equivalent(after, world, ui) };
+    }
     this.quick();
     this.changed();
+    await new Promise(resolve => setImmediate(resolve)); // the frame is out before anything slow begins
   }
   /** Computes the first slow pane that is not up to date, unless a key comes in between. False when all are. */
   private async slow(): Promise<boolean> {
     const { ui, world } = this;
-    const pane = ORDER.find(id => this.sizeOf(id).height > 0 && this.shown.get(id)?.key !== this.keyOf(id));
+    const pane = ORDER.find(id => !this.isCurrent(id));
     if (!pane) return false;
     const key = this.keyOf(pane);
-    const lines = await this.run(pane, PANES[pane].lines(ui, world, this.sizeOf(pane)), true);
-    this.put(pane, key, lines ?? [line(span('stopped', 'dim'))]);
+    const size = this.sizeOf(pane);
+    const lines = await this.run(pane, () => withTrouble(PANES[pane].lines(ui, world, size)), true);
+    if (lines || this.queue.length === 0) this.put(pane, key, lines ?? [line(span('stopped', 'dim'))]);
     this.changed();
     return true;
   }
-  private async run<T>(what: string, work: Work<T>, yielding = false): Promise<T | undefined> {
+  /** Looks on for broken rules while nothing else is asked. False when there is no more to look for. */
+  private async check(): Promise<boolean> {
+    if (!this.checking) return false;
+    const end = performance.now() + CHECK_SLICE_MS;
+    while (performance.now() < end) {
+      let step: IteratorResult<Progress, readonly Broken[]>;
+      try {
+        step = this.checking.next();
+      } catch (error) {
+        if (!(error instanceof Trouble)) throw error;
+        this.checking = undefined; // a damaged stretch: whoever goes there is told
+        return false;
+      }
+      if (!step.done) continue;
+      this.checking = undefined;
+      this.world.broken = step.value;
+      this.quick();
+      return false;
+    }
+    await new Promise(resolve => setImmediate(resolve));
+    return true;
+  }
+  private async run<T>(what: string, begin: (watch: Watch) => Task<T>, yielding = false): Promise<T | undefined> {
     const stop = new AbortController();
     this.stop = stop;
     const began = performance.now();
+    const onProgress = ({ done, total }: Progress): void => {
+      if (yielding && this.queue.length > 0) stop.abort(new Error('something newer is asked'));
+      if (performance.now() - began < PATIENCE_MS) return;
+      this.progress = { what, share: total > 0 ? done / total : 0 };
+      this.changed();
+    };
+    // What waits for another process says nothing of how far it is.
+    const waiting = setTimeout(() => onProgress({ done: 0, total: 0 }), PATIENCE_MS + 10);
+    const watch = { signal: stop.signal, onProgress };
     try {
-      return await drive(work, {
-        signal: stop.signal,
-        onProgress: ({ done, total }: Progress) => {
-          if (yielding && this.queue.length > 0) stop.abort(new Error('something newer is asked'));
-          if (performance.now() - began < 300) return;
-          this.progress = { what, share: total > 0 ? done / total : 0 };
-          this.changed();
-        },
-      });
+      return await driveTask(begin(watch), watch);
     } catch (error) {
-      if (!stop.signal.aborted) throw error;
-      return undefined;
+      if (stop.signal.aborted) return undefined;
+      if (!(error instanceof Trouble) || yielding) throw error;
+      this.ui = note({ ...this.ui, prompt: undefined }, reasonOf(error), 'warning');
+      return this.ui as T; // only actions come here, and theirs is a state of the screen
     } finally {
+      clearTimeout(waiting);
       this.progress = undefined;
       this.stop = undefined;
     }
@@ -174,7 +260,7 @@ export class Desk {
       const pane = PANES[id];
       const size = this.sizeOf(id);
       if (!pane.quick || size.height === 0 || this.shown.get(id)?.key === this.keyOf(id)) continue;
-      const work = pane.lines(this.ui, this.world, size);
+      const work = withTrouble(pane.lines(this.ui, this.world, size));
       for (let n = 0; n < QUICK_STEPS; n++) {
         const step = work.next();
         if (!step.done) continue;
@@ -189,11 +275,21 @@ export class Desk {
   }
   private keyOf(id: PaneId): string {
     const { width, height } = this.sizeOf(id);
-    return `${width}x${height} ${PANES[id].key(this.ui)}`;
+    return `${width}x${height} ${PANES[id].key(this.ui, this.world)}`;
   }
   private sizeOf(id: PaneId): { width: number; height: number } {
     return layoutOf(this.ui).find(b => b.pane === id) ?? { width: 0, height: 0 };
   }
 }
-/** Runs an action without a pause: for tests. */
-export const actNow = (ui: Ui, world: World, action: Action): Ui => finish(action(ui, world));
+/** What the recording cannot answer is said where the answer would be. */
+function* withTrouble(lines: Work<Line[]>): Work<Line[]> {
+  try {
+    return yield* lines;
+  } catch (error) {
+    if (error instanceof Trouble) return [line(span(error.message, 'warning'))];
+    throw error;
+  }
+}
+const rethrow = (error: unknown): never => {
+  throw error;
+};

@@ -5,7 +5,19 @@
 
 import type { Action } from './actions/action.js';
 import { choose } from './actions/choose.js';
-import { focusNext, focusOn, help, mark, nextTopic, quit, scale, scroll, showTopic, zoom } from './actions/look.js';
+import {
+  focusNext,
+  focusOn,
+  help,
+  mark,
+  nextTopic,
+  nextView,
+  quit,
+  scale,
+  scroll,
+  showTopic,
+  zoom,
+} from './actions/look.js';
 import {
   back,
   forward,
@@ -19,7 +31,9 @@ import {
   toTrap,
   toWrite,
 } from './actions/move.js';
+import { copy, copyCommand, why } from './actions/outside.js';
 import { ask, bookmark } from './actions/prompt.js';
+import { fold, foldAll, instruction, outOf, over, toBreak } from './actions/run.js';
 import { PANES, type PaneId } from './state.js';
 
 export interface Binding {
@@ -29,6 +43,8 @@ export interface Binding {
   readonly action: Action;
   /** Only where one of these panes has the keys. */
   readonly panes?: readonly PaneId[];
+  /** What it is pressed to see: where there is no screen, that is printed. */
+  readonly shows?: 'detail' | 'focused';
 }
 
 const PAGE = 20;
@@ -53,27 +69,45 @@ export const BINDINGS: readonly Binding[] = [
   { keys: ['C'], does: 'the call before', action: toCall(-1) },
   { keys: ['t'], does: 'the next trap', action: toTrap(1) },
   { keys: ['T'], does: 'the trap before', action: toTrap(-1) },
+  { keys: ['}'], does: 'one instruction on', action: instruction(1) },
+  { keys: ['{'], does: 'one instruction back', action: instruction(-1) },
+  { keys: ['J'], does: 'on, over what happened inside this', action: over(1) },
+  { keys: ['K'], does: 'back, over what happened inside the one before', action: over(-1) },
+  { keys: ['U'], does: 'on, out of the call, batch or trap', action: outOf },
   { keys: ['u'], does: 'out, to what this happened inside', action: outwards },
   { keys: ['i', 'enter'], does: 'in, to what happened inside this', action: inwards },
   { keys: [']'], does: 'the next write of the selected thing', action: toWrite(1) },
   { keys: ['['], does: 'the write of it before', action: toWrite(-1) },
   { keys: ['b'], does: 'blame: who wrote the selected thing; again: who before that', action: toWrite(-1) },
+  {
+    keys: ['B'],
+    does: 'set a break: pte, trap vector=14, in f, at 602000, rax = 1, frame 6a9 writable; again: not',
+    action: ask('break'),
+  },
+  { keys: [')'], does: 'run on to a break', action: toBreak(1) },
+  { keys: ['('], does: 'run back to a break', action: toBreak(-1) },
   { keys: ['n'], does: 'the next note of the story', action: toNote(1) },
   { keys: ['N'], does: 'the note before', action: toNote(-1) },
   { keys: ['escape', 'C-o'], does: 'back to where you were', action: back },
   { keys: ['tab'], does: 'forward again', action: forward },
 
-  { keys: ['e'], does: 'show the event', action: showTopic('event') },
-  { keys: ['p'], does: 'show the page walk', action: showTopic('walk') },
-  { keys: ['f'], does: "show the frame's ledger", action: showTopic('frame') },
-  { keys: ['r'], does: 'show who maps the frame', action: showTopic('mappers') },
-  { keys: ['x'], does: 'show the batch, queued against applied', action: showTopic('batch') },
-  { keys: ['a'], does: 'show the instructions', action: showTopic('code') },
-  { keys: ['s'], does: 'show the call stack', action: showTopic('stack') },
-  { keys: ['v'], does: 'show the console up to now', action: showTopic('console') },
-  { keys: ['.'], does: 'the next of these', action: nextTopic(1) },
-  { keys: [','], does: 'the one before', action: nextTopic(-1) },
+  { keys: ['e'], does: 'show the event', action: showTopic('event'), shows: 'detail' },
+  { keys: ['p'], does: 'show the page walk', action: showTopic('walk'), shows: 'detail' },
+  { keys: ['f'], does: "show the frame's ledger", action: showTopic('frame'), shows: 'detail' },
+  { keys: ['r'], does: 'show who maps the frame', action: showTopic('mappers'), shows: 'detail' },
+  { keys: ['x'], does: 'show the batch, queued against applied', action: showTopic('batch'), shows: 'detail' },
+  { keys: ['a'], does: 'show the instructions', action: showTopic('code'), shows: 'detail' },
+  { keys: ['s'], does: 'show the call stack', action: showTopic('stack'), shows: 'detail' },
+  { keys: ['v'], does: 'show the console up to now', action: showTopic('console'), shows: 'detail' },
+  { keys: ['w'], does: 'ask why: what was refused here, or what the run ended with', action: why, shows: 'detail' },
+  { keys: ['W'], does: 'show the last answer of a verb', action: showTopic('answer'), shows: 'detail' },
+  { keys: ['D'], does: 'show the breaks', action: showTopic('breaks'), shows: 'detail' },
+  { keys: ['.'], does: 'the next of these', action: nextTopic(1), shows: 'detail' },
+  { keys: [','], does: 'the one before', action: nextTopic(-1), shows: 'detail' },
   { keys: ['d'], does: 'mark here, and compare with it; here again: no longer', action: mark },
+  { keys: ['R'], does: 'other tables: of user space, shadow, host', action: nextView, shows: 'focused' },
+  { keys: ['space'], does: 'fold what happened inside; again: unfold', action: fold },
+  { keys: ['F'], does: 'fold everything; again: unfold', action: foldAll },
 
   { keys: ['g'], does: 'go to a position: #48211, @ticks, 37%, end, a bookmark', action: ask('goto') },
   { keys: ['/'], does: 'search in events', action: ask('search') },
@@ -81,11 +115,21 @@ export const BINDINGS: readonly Binding[] = [
   { keys: ['#'], does: 'the one before', action: searchOn(-1) },
   { keys: ['&'], does: 'show only events with these words (! before a word: without it)', action: ask('filter') },
   { keys: ['m'], does: 'bookmark this event', action: bookmark },
-  { keys: [':'], does: 'a command', action: ask('command') },
+  { keys: ["'"], does: 'go to a bookmark', action: ask('goto', "'") },
+  { keys: [':'], does: 'a command: every verb of the command line, and more', action: ask('command') },
+  { keys: ['y'], does: 'copy the position, or the pane as text', action: copy },
+  { keys: ['Y'], does: 'copy the shell command that says the same', action: copyCommand },
 
-  { keys: ['o'], does: 'the next pane', action: focusNext(1) },
-  { keys: ['O'], does: 'the pane before', action: focusNext(-1) },
-  ...PANES.map((pane, n) => ({ keys: [String(n + 1)], does: `the ${pane} pane`, action: focusOn(pane) })),
+  { keys: ['o'], does: 'the next pane', action: focusNext(1), shows: 'focused' },
+  { keys: ['O'], does: 'the pane before', action: focusNext(-1), shows: 'focused' },
+  ...PANES.map(
+    (pane, n): Binding => ({
+      keys: [String(n + 1)],
+      does: `the ${pane} pane`,
+      action: focusOn(pane),
+      shows: 'focused',
+    }),
+  ),
   { keys: ['z'], does: 'enlarge the pane; again: all panes', action: zoom },
   { keys: ['+', '='], does: 'the strip shows less, larger', action: scale(0.5) },
   { keys: ['-'], does: 'the strip shows more', action: scale(2) },
@@ -132,10 +176,11 @@ const NAMED: readonly (readonly [keyof Pressed, string])[] = [
   ['backspace', 'backspace'],
   ['delete', 'backspace'],
 ];
+const SPELLED: Readonly<Record<string, string>> = { '\r': 'enter', '\n': 'enter', '\t': 'tab', ' ': 'space' };
 /** The keys of one press, by name: keys struck quickly arrive as one text. */
 export function keyNames(input: string, pressed: Pressed): string[] {
   const named = NAMED.find(([flag]) => pressed[flag]);
   if (named) return [named[1]];
   if (pressed.ctrl) return [`C-${input}`];
-  return [...input].map(c => (c === '\r' || c === '\n' ? 'enter' : c === '\t' ? 'tab' : c));
+  return [...input].map(c => SPELLED[c] ?? c);
 }

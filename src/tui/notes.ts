@@ -23,6 +23,8 @@ const TEXT_MAX = 10_000;
 export class Notes {
   private readonly path: string;
   private list: readonly Note[];
+  /** True once something was written to the file. */
+  written = false;
 
   private constructor(path: string, list: readonly Note[]) {
     this.path = path;
@@ -69,6 +71,7 @@ export class Notes {
     const fresh = `${this.path}.new`;
     writeFileSync(fresh, `${JSON.stringify({ v: VERSION, notes: this.list }, undefined, 2)}\n`);
     renameSync(fresh, this.path);
+    this.written = true;
   }
 }
 

@@ -1,12 +1,15 @@
 /** Opens the debugger on a recording and the terminal, and gives the terminal back when it ends. */
 
 import type { WriteStream } from 'node:tty';
-import { render } from 'ink';
+import { type Instance, render } from 'ink';
+import { Trouble } from '../base/trouble.js';
 import type { Source } from '../recording/source.js';
 import type { Position } from '../state/position.js';
 import { App, type Drawn } from './app.js';
 import { Desk } from './desk.js';
+import { follow } from './follow.js';
 import type { Notes } from './notes.js';
+import type { Outside } from './outside.js';
 import { Painter, Rows } from './screen/painter.js';
 import { Terminal } from './screen/terminal.js';
 import { depthOf } from './screen/theme.js';
@@ -15,12 +18,19 @@ import { World } from './world.js';
 
 /**
  * Shows `source` from position `at` on until the user quits. Needs a terminal on stdin and stdout.
- * @throws what went wrong inside, after the terminal was given back
+ * @throws what went wrong inside, after the terminal was given back, with where the notes are
  */
-export async function openDebugger(source: Source, at: Position, notes: Notes): Promise<void> {
+export async function openDebugger(
+  source: Source,
+  at: Position,
+  notes: Notes,
+  outside: Outside,
+  options: { readonly follow: boolean },
+): Promise<void> {
   const rows = new Rows(depthOf(process.env));
   const listeners = new Set<() => void>();
   let count = 0;
+  let failure: { readonly error: unknown } | undefined;
   const drawn: Drawn = {
     subscribe: listener => {
       listeners.add(listener);
@@ -31,28 +41,57 @@ export async function openDebugger(source: Source, at: Position, notes: Notes): 
   const draw = (): void => {
     count++;
     for (const listener of listeners) listener();
-    if (desk.ui.quit) app.unmount();
+    if (desk.ui.quit) app?.unmount();
   };
   const resized = (): void => {
     painter.resize(terminal.size);
     desk.resize(terminal.size);
   };
+  const fail = (error: unknown): void => {
+    failure ??= { error };
+    app?.unmount();
+  };
   const terminal = new Terminal(process.stdout as WriteStream, resized, () => {});
   const painter = new Painter(rows, terminal.size, text => terminal.write(text));
-  const world = new World(source, notes);
-  const desk = new Desk(initial(at, source.count, terminal.size), world, draw);
+  const copy = (text: string): boolean => {
+    terminal.write(`\x1b]52;c;${Buffer.from(text).toString('base64')}\x07`);
+    return true;
+  };
+  const world = new World(source, notes, { ...outside, copy });
+  const desk = new Desk(initial(at, source.count, terminal.size), world, draw, fail);
   terminal.enter();
-  const app = render(<App desk={desk} drawn={drawn} rows={rows} />, {
-    stdout: painter as unknown as NodeJS.WriteStream,
-    stdin: process.stdin,
-    debug: true, // whole frames, at once: painter.ts
-    exitOnCtrlC: false,
-    patchConsole: false,
-  });
+  let app: Instance | undefined;
+  let unfollow = (): void => {};
+  process.on('uncaughtException', fail);
+  process.on('unhandledRejection', fail);
   try {
+    app = render(<App desk={desk} drawn={drawn} rows={rows} />, {
+      stdout: painter as unknown as NodeJS.WriteStream,
+      stdin: process.stdin,
+      debug: true, // whole frames, at once: painter.ts
+      exitOnCtrlC: false,
+      patchConsole: false,
+    });
+    if (options.follow) unfollow = follow(desk);
     void desk.work();
     await app.waitUntilExit();
+  } catch (error) {
+    failure ??= { error };
   } finally {
+    unfollow();
+    process.removeListener('uncaughtException', fail);
+    process.removeListener('unhandledRejection', fail);
     terminal.close();
   }
+  if (failure) throw withNotes(failure.error, notes);
+}
+
+/** Says where what the user wrote is; nothing of it is lost, since notes are written at once. */
+function withNotes(error: unknown, notes: Notes): unknown {
+  if (error instanceof Trouble) return error;
+  const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const kept = notes.written ? `your notes are in ${notes.file}` : 'you wrote no notes';
+  const told = new Error(`internal error: ${message}\n${kept}`);
+  told.stack = told.message;
+  return told;
 }

@@ -4,7 +4,9 @@ import type { Event } from '../events/kinds.js';
 import type { Source } from '../recording/source.js';
 import { createTimeline, type Timeline } from '../state/timeline.js';
 import { locate } from '../views/at.js';
+import type { Instruction } from './instructions.js';
 import type { Notes } from './notes.js';
+import { type Broken, NOTHING_OUTSIDE, type Outside } from './outside.js';
 import { type Line, textOf } from './screen/text.js';
 import type { PaneId } from './state.js';
 
@@ -15,15 +17,21 @@ export class World {
   readonly source: Source;
   readonly timeline: Timeline;
   readonly notes: Notes;
+  readonly outside: Outside;
+  /** Events that break rules of the system, once they were looked for. */
+  broken: readonly Broken[] = [];
   private readonly events = new Map<number, Event>();
 
+  /** Instructions by the event they follow: instructions.ts. */
+  readonly instructions = new Map<number, readonly Instruction[]>();
   /** Pages of checkpoints by the hash of their contents. */
   readonly pages = new Map<string, Uint8Array>();
 
-  constructor(source: Source, notes: Notes) {
+  constructor(source: Source, notes: Notes, outside: Outside = NOTHING_OUTSIDE) {
     this.source = source;
     this.timeline = createTimeline(source);
     this.notes = notes;
+    this.outside = outside;
   }
   get last(): number {
     return this.source.count - 1;
@@ -51,6 +59,10 @@ export class World {
     const lines = this.shown.get(pane) ?? [];
     const found = lines[Math.min(n, lines.length - 1)];
     return found ? textOf(found) : '';
+  }
+  /** All lines of a pane, as they were last shown. */
+  textOf(pane: PaneId): string {
+    return (this.shown.get(pane) ?? []).map(l => textOf(l).trimEnd()).join('\n');
   }
   /** What each pane shows: kept by whoever draws. */
   readonly shown = new Map<PaneId, readonly Line[]>();

@@ -3,12 +3,13 @@
  * events shows how far it is and can be stopped; most never yield. Recipes of immer write the new state.
  */
 import { type Draft, produce } from 'immer';
-import type { Work } from '../../base/work.js';
+import type { Watch } from '../../base/work.js';
 import type { Position } from '../../state/position.js';
 import type { Message, Ui } from '../state.js';
+import type { Task } from '../task.js';
 import type { World } from '../world.js';
 
-export type Action = (ui: Ui, world: World) => Work<Ui>;
+export type Action = (ui: Ui, world: World, watch: Watch) => Task<Ui>;
 
 /** An action that never waits. */
 export const atOnce = (act: (ui: Ui, world: World) => Ui): Action =>
@@ -34,6 +35,7 @@ export function moved(ui: Ui, world: World, to: Position, remember = false): Ui 
     draft.at = to;
     draft.thing = undefined;
     draft.message = undefined;
+    draft.expanded = undefined;
     const { from, to: end } = draft.window;
     const width = end - from;
     if (to.seq < from || to.seq >= end) {

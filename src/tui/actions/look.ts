@@ -1,5 +1,8 @@
 /** What is shown, and how much of it: focus, zoom, topics, marks, the strip. */
-import { PANES, type PaneId, TOPICS, type Topic } from '../state.js';
+import { asFrame } from '../../base/brand.js';
+import { parseHex } from '../../base/u64.js';
+import { SPACES, type Space } from '../../events/kinds.js';
+import { KERNEL, PANES, type PaneId, type SpaceView, sameView, TOPICS, type Topic, viewText } from '../state.js';
 import { type Action, change } from './action.js';
 
 export const focusNext = (by: 1 | -1): Action =>
@@ -25,17 +28,46 @@ export const nextTopic = (by: 1 | -1): Action =>
     ui.topic = TOPICS[(n + by + TOPICS.length) % TOPICS.length]!;
     ui.scroll.detail = { cursor: 0, top: 0 };
   });
-/** The moment to compare with; at the same moment again: no longer. */
+/** The moment and the tables to compare with; at the same ones again: no longer. */
 export const mark = change(ui => {
   const { seq } = ui.at;
-  if (ui.mark === seq) {
+  if (ui.mark === seq && sameView(ui.markView, ui.view)) {
     ui.mark = undefined;
     ui.message = { text: 'no longer compared', tone: 'note' };
   } else {
     ui.mark = seq;
-    ui.message = { text: `marked #${seq}: the address space is compared with this moment`, tone: 'note' };
+    ui.markView = { ...ui.view };
+    ui.message = {
+      text: `marked ${seq < 0 ? 'start' : `#${seq}`}, ${viewText(ui.view)}: the address space is compared with it`,
+      tone: 'note',
+    };
   }
 });
+/** Other tables in the space pane: of the kernel, of user space, shadow, master, host; as far as the recording has them. */
+export const nextView = change((ui, { source }) => {
+  const views = (SPACES as readonly Space[])
+    .filter(space => source.lexicon.paging[space] !== undefined)
+    .flatMap((space): SpaceView[] =>
+      space === 'guest'
+        ? [KERNEL, { space, role: 'user', root: undefined }]
+        : [{ space, role: 'kernel', root: undefined }],
+    );
+  const n = views.findIndex(v => sameView(v, ui.view));
+  ui.view = { ...(views[(n + 1) % Math.max(1, views.length)] ?? KERNEL) };
+  ui.expanded = undefined;
+  ui.message = { text: `shows ${viewText(ui.view)}`, tone: 'note' };
+});
+/** The tables under a root by its frame, such as another process's; without one those of the loaded root. */
+export const underRoot = (text: string): Action =>
+  change(ui => {
+    const frame = text === '' ? undefined : parseHex(text);
+    if (text !== '' && (frame === undefined || frame > 0xffff_ffffn)) {
+      ui.message = { text: `${text}: a frame number is 1 to 8 hex digits`, tone: 'warning' };
+      return;
+    }
+    ui.view = { ...ui.view, root: frame === undefined ? undefined : asFrame(Number(frame)) };
+    ui.expanded = undefined;
+  });
 export const help = change(ui => {
   ui.help = !ui.help;
   ui.scroll.detail = { cursor: 0, top: 0 };

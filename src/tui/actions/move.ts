@@ -8,7 +8,9 @@ import { lineOf } from '../../events/text.js';
 import { type Position, parsePosition } from '../../state/position.js';
 import { findEvent, type Match } from '../../state/timeline.js';
 import { lastRegisters } from '../../views/registers.js';
+import { anyFolded, isHidden } from '../folds.js';
 import type { Thing, Ui } from '../state.js';
+import type { Task } from '../task.js';
 import { thingOf } from '../thing.js';
 import type { World } from '../world.js';
 import { type Action, atOnce, change, moved, note } from './action.js';
@@ -19,12 +21,14 @@ const CALLS: readonly KindName[] = ['call'];
 const TRAPS: readonly KindName[] = ['trap', 'interrupt'];
 type Direction = 1 | -1;
 
-/** Events that the filter lets through; all, if it is empty. */
+/** Events that the filter lets through and no fold hides; all, if there is neither. */
 export function shown(ui: Ui, world: World): Match {
   const words = ui.filter.toLowerCase().split(/\s+/).filter(Boolean);
-  if (words.length === 0) return {};
+  if (words.length === 0 && !anyFolded(ui)) return {};
   return {
     where: (block, i) => {
+      if (isHidden(ui, world, block, i)) return false;
+      if (words.length === 0) return true;
       const text = lineOf(eventAt(block, i), world.source.lexicon).toLowerCase();
       return words.every(word => (word.startsWith('!') ? !text.includes(word.slice(1)) : text.includes(word)));
     },
@@ -36,7 +40,7 @@ export const step = (count: number): Action =>
   function* (ui, world) {
     const direction = count > 0 ? 1 : -1;
     let { seq } = ui.at;
-    if (!ui.filter) {
+    if (!ui.filter && !anyFolded(ui)) {
       const to = Math.min(Math.max(seq + count, -1), world.last);
       if (to === seq) return moved(ui, world, { seq: seq + direction });
       return moved(ui, world, { seq: to });
@@ -46,12 +50,13 @@ export const step = (count: number): Action =>
       if (found < 0) break;
       seq = found;
     }
+    if (seq === ui.at.seq && direction === -1 && count < -1) return moved(ui, world, { seq: -1 });
     if (seq === ui.at.seq) return note(ui, direction === 1 ? 'no later event is shown' : 'no earlier event is shown');
     return moved(ui, world, { seq });
   };
 
 /** To the next or previous event that matches; says `what` there is none of. */
-function* seek(ui: Ui, world: World, direction: Direction, match: Match, what: string): Work<Ui> {
+function* seek(ui: Ui, world: World, direction: Direction, match: Match, what: string): Task<Ui> {
   const found = yield* findEvent(world.source, ui.at.seq + direction, direction, match);
   if (found < 0) return note(ui, `no ${direction === 1 ? 'later' : 'earlier'} ${what}`);
   return moved(ui, world, { seq: found }, true);

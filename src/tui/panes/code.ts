@@ -4,9 +4,9 @@ import { hex16 } from '../../base/u64.js';
 import type { Work } from '../../base/work.js';
 import { disassemble } from '../../isa/disassemble.js';
 import { isaOfSource } from '../../state/formats.js';
-import { lastRegisterWrite } from '../../views/registers.js';
 import { symbolAt } from '../../views/symbols.js';
 import { walk } from '../../views/walk.js';
+import { registersOf } from '../instructions.js';
 import { filled, type Line, line, span } from '../screen/text.js';
 import type { Ui } from '../state.js';
 import type { World } from '../world.js';
@@ -19,7 +19,9 @@ export function* codeLines(ui: Ui, world: World): Work<Line[]> {
   const { source } = world;
   const pcRegister = isaOfSource(source)?.roles.pc;
   const pc =
-    pcRegister === undefined || ui.at.seq < 0 ? undefined : lastRegisterWrite(source, 0, pcRegister, ui.at.seq);
+    pcRegister === undefined || ui.at.seq < 0
+      ? undefined
+      : registersOf(world, ui.at).find(r => r.number === pcRegister);
   if (!pc) return dim('where the guest is was not recorded yet');
   const at = asVaddr(pc.value);
   const symbol = symbolAt(source.symbols, at);

@@ -1,7 +1,7 @@
 /** The pane that follows the selection: one topic at a time, each a function of the moment and of what is selected. */
 import { asVaddr, type Frame, type Vaddr } from '../../base/brand.js';
 import { hex, hex16 } from '../../base/u64.js';
-import { finish, type Work } from '../../base/work.js';
+import type { Work } from '../../base/work.js';
 import { type Event, KINDS } from '../../events/kinds.js';
 import { callName, wordOf } from '../../events/lexicon.js';
 import { eventText } from '../../events/text.js';
@@ -16,10 +16,13 @@ import { lastRegisterWrite } from '../../views/registers.js';
 import { symbolText } from '../../views/symbols.js';
 import { walk } from '../../views/walk.js';
 import { thing } from '../actions/move.js';
+import { FORMS } from '../breaks.js';
 import { type Line, line, span } from '../screen/text.js';
+import { commandText } from '../shell.js';
 import type { Thing, Topic, Ui } from '../state.js';
 import type { World } from '../world.js';
 import { codeLines } from './code.js';
+import { viewQuery } from './space.js';
 
 type TopicLines = (ui: Ui, world: World) => Work<Line[]>;
 
@@ -65,7 +68,7 @@ const walkTopic: TopicLines = function* (ui, world) {
   const about = thing(ui, world);
   const at = about?.kind === 'address' ? about.at : registerAddress(ui, world, about);
   if (at === undefined) return [dim('select an address or a register: the walk of it is shown here')];
-  const w = yield* walk(world.source, at, ui.at.seq, { space: 'guest', role: 'kernel' });
+  const w = yield* walk(world.source, at, ui.at.seq, viewQuery(ui.view));
   const lines = [line('walk of ', span(hex16(at), 'bold'), span(` from root ${frameText(w.root.frame)}`, 'dim'))];
   for (const s of w.steps)
     lines.push(
@@ -203,6 +206,16 @@ const consoleTopic: TopicLines = function* (ui, world) {
   return lines.length > 0 ? lines.reverse() : [dim('nothing was printed yet')];
 };
 
+/** What a verb answered, under the command that asks the same in a shell. */
+const answer: TopicLines = function* (ui) {
+  if (!ui.answer) return [dim('nothing was asked yet: w asks why, : asks any verb')];
+  return [heading(`$ ${commandText(ui.answer.command)}`), ...ui.answer.lines.map(text => line(text))];
+};
+const breaks: TopicLines = function* (ui) {
+  if (ui.breaks.length > 0) return ui.breaks.map(text => line(span('■ ', 'warning'), text));
+  return [dim('no break is set; B sets one:'), ...FORMS.map(f => dim(`  ${f.says}`))];
+};
+
 const TOPIC_LINES: Readonly<Record<Topic, TopicLines>> = {
   event,
   walk: walkTopic,
@@ -212,7 +225,7 @@ const TOPIC_LINES: Readonly<Record<Topic, TopicLines>> = {
   code: codeLines,
   stack,
   console: consoleTopic,
+  answer,
+  breaks,
 };
 export const detailLines: TopicLines = (ui, world) => TOPIC_LINES[ui.topic](ui, world);
-/** Without a pause: for tests. */
-export const detailNow = (ui: Ui, world: World): Line[] => finish(detailLines(ui, world));

@@ -2,11 +2,14 @@
  * The list of events around the position: nested by cause, filtered, as long as the pane is high. Nothing else is read, so
  * ten million events scroll as a hundred do.
  */
+import { hex16 } from '../../base/u64.js';
 import type { Work } from '../../base/work.js';
-import { type Event, KINDS } from '../../events/kinds.js';
+import type { Event } from '../../events/kinds.js';
 import { eventText } from '../../events/text.js';
 import { findEvent } from '../../state/timeline.js';
+import { symbolText } from '../../views/symbols.js';
 import { shown } from '../actions/move.js';
+import { anyFolded, hasEffects, isFolded } from '../folds.js';
 import { filled, type Line, line, type Span, span } from '../screen/text.js';
 import type { Ui } from '../state.js';
 import type { World } from '../world.js';
@@ -21,7 +24,7 @@ export function* eventsAround(ui: Ui, world: World, height: number): Work<number
   const { seq } = ui.at;
   const { source } = world;
   const above = Math.floor(height * SHARE_ABOVE);
-  if (!ui.filter) {
+  if (!ui.filter && !anyFolded(ui)) {
     const first = Math.max(-1, Math.min(seq - above, source.count - height));
     return Array.from({ length: Math.min(height, source.count - first) }, (_, n) => first + n);
   }
@@ -41,10 +44,28 @@ export function* eventsAround(ui: Ui, world: World, height: number): Work<number
 }
 
 export function eventLines(ui: Ui, world: World, list: readonly number[]): Line[] {
-  return list.map(seq => {
-    const here = seq === ui.at.seq;
+  const { at } = ui;
+  return list.flatMap(seq => {
+    const here = seq === at.seq && at.sub === undefined;
     const row = seq < 0 ? [span('start', 'dim'), span('  before the first event', 'dim')] : eventRow(world, seq, ui);
     const parts = [span(here ? '▸' : ' ', 'key'), ...row];
+    const shown = here ? filled('selected', ...parts) : line(...parts);
+    return seq === at.seq && at.sub !== undefined ? [shown, ...instructionLines(ui, world)] : [shown];
+  });
+}
+/** Instructions of the stretch between two events that the position is in: those around it. */
+const INSTRUCTIONS_AROUND = 3;
+function instructionLines({ at }: Ui, world: World): Line[] {
+  const list = world.instructions.get(at.seq) ?? [];
+  const n = list.findIndex(i => i.sub === at.sub);
+  return list.slice(Math.max(0, n - INSTRUCTIONS_AROUND), n + INSTRUCTIONS_AROUND + 1).map(i => {
+    const here = i.sub === at.sub;
+    const parts = [
+      span(here ? '▸' : ' ', 'key'),
+      span(` #${at.seq}.${i.sub} `, 'dim'),
+      span(`step to ${hex16(i.pc)} `),
+      span(symbolText(world.source.symbols, i.pc), 'symbol'),
+    ];
     return here ? filled('selected', ...parts) : line(...parts);
   });
 }
@@ -71,6 +92,7 @@ function eventRow(world: World, seq: number, ui: Ui): Span[] {
   return [
     span(`${marked}${String(seq).padStart(String(world.source.count).length)} `, 'dim'),
     span('  '.repeat(depth)),
+    span(anyFolded(ui) && isFolded(ui, seq) && hasEffects(world, seq) ? '▸ ' : ''),
     span(kind, COLOUR[e.kind] ?? 'plain'),
     span(rest, e.kind === 'regs' ? 'dim' : 'plain'),
   ];
@@ -81,5 +103,3 @@ function depthOf(world: World, e: Event): number {
   for (let at = e; at.cause >= 0 && at.cause < at.seq && depth < DEPTH_MAX; depth++) at = world.event(at.cause);
   return depth;
 }
-/** What an event of this kind is, in words of the schema. */
-export const kindText = (e: Event): string => KINDS[e.kind].doc;

@@ -2,8 +2,9 @@
 
 import { asVaddr } from '../../base/brand.js';
 import { hex16 } from '../../base/u64.js';
-import { type RegisterValue, registersAt } from '../../views/registers.js';
+import type { RegisterValue } from '../../views/registers.js';
 import { symbolAt } from '../../views/symbols.js';
+import { registersOf } from '../instructions.js';
 import { filled, type Line, line, span } from '../screen/text.js';
 import type { Ui } from '../state.js';
 import type { World } from '../world.js';
@@ -13,7 +14,7 @@ const MAIN = 'rip rsp rflags rax rbx rcx rdx rsi rdi rbp r8 r9 r10 r11 r12 r13 r
 
 /** Registers by the order of the pane; what the cursor there counts. */
 export function registersShown(ui: Ui, world: World): RegisterValue[] {
-  const all = registersAt(world.source, ui.at);
+  const all = registersOf(world, ui.at);
   const rank = (r: RegisterValue): number => {
     const n = MAIN.indexOf(r.register?.name ?? '');
     return n < 0 ? MAIN.length + r.number : n;
@@ -25,7 +26,7 @@ export function registerLines(ui: Ui, world: World): Line[] {
   const fresh = Math.max(-1, ...shown.map(r => r.asOf));
   const cursor = Math.min(ui.scroll.registers.cursor, shown.length - 1);
   return shown.map((r, n) => {
-    const changed = r.asOf === fresh && (r.sub !== undefined || ui.at.seq - fresh < 2);
+    const changed = r.asOf === fresh && (ui.at.sub === undefined ? ui.at.seq - fresh < 2 : r.sub === ui.at.sub);
     const near = r.value > 0xffffn ? symbolAt(world.source.symbols, asVaddr(r.value)) : undefined;
     const parts = [
       span(changed ? '*' : ' ', 'changed'),

@@ -1,29 +1,40 @@
 /** The address space as ranges; against the mark, or what the last event changed in it. */
 
+import { asVaddr, paddrOf } from '../../base/brand.js';
 import { hex, hex16 } from '../../base/u64.js';
 import type { Work } from '../../base/work.js';
 import { compareSpaces, type Mapped } from '../../compare/moments.js';
 import { NO_FRAME } from '../../events/kinds.js';
+import type { Source } from '../../recording/source.js';
 import { permissionText, sizeText } from '../../report/words.js';
 import { formatOf } from '../../state/formats.js';
 import { type RootAt, rootAt } from '../../views/slots.js';
-import { spaceMap } from '../../views/spaces.js';
+import { type SpaceRange, spaceMap } from '../../views/spaces.js';
+import { type WalkQuery, walk } from '../../views/walk.js';
 import { type Line, line, type Span, span } from '../screen/text.js';
-import type { Ui } from '../state.js';
+import { type SpaceView, sameView, type Ui, viewText } from '../state.js';
 import type { World } from '../world.js';
 
-const QUERY = { space: 'guest', role: 'kernel' } as const;
 const dim = (text: string): Line => line(span(text, 'dim'));
+const PAGES_SHOWN = 512;
+
+/** The root that a view means at a moment. */
+export function* rootOf(source: Source, view: SpaceView, seq: number): Work<RootAt> {
+  if (view.root === undefined) return yield* rootAt(source, view, seq);
+  return { frame: view.root, at: paddrOf(view.root), since: -1, from: 'given' };
+}
 
 export function* spaceLines(ui: Ui, world: World): Work<Line[]> {
   const { source } = world;
-  const format = formatOf(source, QUERY.space);
-  if (!format) return [dim('the recording names no page-table format')];
-  const root = yield* rootAt(source, QUERY, ui.at.seq);
-  if (root.frame === NO_FRAME) return [dim('no root table is loaded yet')];
-  if (ui.mark !== undefined && ui.mark !== ui.at.seq) return yield* comparison(ui, world, root);
+  const { view } = ui;
+  const format = formatOf(source, view.space);
+  if (!format) return [dim(`the recording names no page-table format of ${view.space} tables`)];
+  const root = yield* rootOf(source, view, ui.at.seq);
+  if (root.frame === NO_FRAME) return [dim(`no root of the ${viewText(view)} is loaded`)];
+  if (ui.mark !== undefined && !(ui.mark === ui.at.seq && sameView(view, ui.markView)))
+    return yield* comparison(ui, ui.mark, world, root);
   const state = yield* world.timeline.seek(ui.at.seq);
-  const map = yield* spaceMap(state, QUERY.space, format, { at: root.at }, source.lexicon);
+  const map = yield* spaceMap(state, view.space, format, { at: root.at }, source.lexicon);
   const lines = [dim(`root ${hex(root.frame)}  ${sizeText(map.bytes)} through ${map.tables} tables`)];
   let region: string | undefined;
   for (const r of map.ranges) {
@@ -37,20 +48,43 @@ export function* spaceLines(ui: Ui, world: World): Work<Line[]> {
         span(level, 'dim'),
       ),
     );
+    if (ui.expanded === r.from) lines.push(...(yield* pageLines(ui, world, root, r)));
   }
   if (map.truncated) lines.push(dim('… more entries than anybody reads'));
   return lines;
 }
+/** The pages of a range one by one: what each maps to, and who last wrote its entry. */
+function* pageLines(ui: Ui, world: World, root: RootAt, range: SpaceRange): Work<Line[]> {
+  const lines: Line[] = [];
+  const pages = Number(range.bytes / BigInt(range.pageBytes));
+  for (let n = 0; n < Math.min(pages, PAGES_SHOWN); n++) {
+    const at = asVaddr(range.from + BigInt(n * range.pageBytes));
+    const w = yield* walk(world.source, at, ui.at.seq, { ...viewQuery(ui.view), root: root.frame });
+    const last = w.steps.at(-1);
+    const what = w.verdict.kind === 'mapped' ? `frame ${hex(w.verdict.frame)}` : w.verdict.why;
+    const writer = last && last.writer >= 0 ? `  entry ${hex(last.slot)} #${last.writer}` : '';
+    lines.push(line(span(`  ${hex16(at)} `), what, span(writer, 'dim')));
+    yield { done: n, total: pages };
+  }
+  if (pages > PAGES_SHOWN) lines.push(dim(`  … and ${pages - PAGES_SHOWN} more pages`));
+  return lines;
+}
+export const viewQuery = ({ space, role, root }: SpaceView): WalkQuery =>
+  root === undefined ? { space, role } : { space, role, root };
 
-function* comparison(ui: Ui, world: World, root: RootAt): Work<Line[]> {
+function* comparison(ui: Ui, mark: number, world: World, root: RootAt): Work<Line[]> {
   const { source, timeline } = world;
-  const format = formatOf(source, QUERY.space)!;
-  const other = yield* rootAt(source, QUERY, ui.mark!);
-  if (other.frame === NO_FRAME) return [dim(`no root table is loaded at #${ui.mark}, the mark`)];
-  const before = { space: QUERY.space, root: { at: other.at }, state: yield* timeline.snapshot(ui.mark!) };
-  const after = { space: QUERY.space, root: { at: root.at }, state: yield* timeline.snapshot(ui.at.seq) };
+  const { view, markView } = ui;
+  const format = formatOf(source, view.space)!;
+  if (formatOf(source, markView.space) !== format)
+    return [dim(`${viewText(markView)} and ${viewText(view)} have different formats: no comparison`)];
+  const other = yield* rootOf(source, markView, mark);
+  if (other.frame === NO_FRAME) return [dim(`no root of the ${viewText(markView)} is loaded at the mark`)];
+  const before = { space: markView.space, root: { at: other.at }, state: yield* timeline.snapshot(mark) };
+  const after = { space: view.space, root: { at: root.at }, state: yield* timeline.snapshot(ui.at.seq) };
   const found = yield* compareSpaces(source, format, before, after);
-  const lines = [dim(`root ${hex(other.frame)} at #${ui.mark}  against  root ${hex(root.frame)} at #${ui.at.seq}`)];
+  const where = (frame: number, seq: number): string => `root ${hex(frame)} at ${seq < 0 ? 'start' : `#${seq}`}`;
+  const lines = [dim(`${where(other.frame, mark)}  against  ${where(root.frame, ui.at.seq)}`)];
   if (found.differences.length === 0) lines.push(dim('no difference'));
   const side = (m: Mapped | undefined): string =>
     m ? `${permissionText(m.permissions).replace(/ +/g, ' ').trim()} ${hex(m.frame)}` : '';

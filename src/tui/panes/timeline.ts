@@ -1,6 +1,6 @@
 /**
- * The recording as a strip: how many events, and which, in each part; where one is; marks, notes, keyframes, and where a
- * run ended. One column is an equal share of the events shown.
+ * The recording as a strip: how many events, and which, in each part; where one is; marks (◆), notes (●), keyframes (·), events that
+ * break a rule (✗) and the end of the run (■). One column is an equal share of the events shown.
  */
 import { KIND } from '../../events/kinds.js';
 import { type Line, line, type Span, span } from '../screen/text.js';
@@ -32,6 +32,8 @@ export function timelineLines(ui: Ui, world: World, width: number): Line[] {
     if (seq >= from && seq < to && n >= 0 && n < width) marks[n] = span(text, style);
   };
   for (const keyframe of world.source.keyframes) put(keyframe.seq, '·', 'dim');
+  if (world.last >= 0 && world.event(world.last).kind === 'end') put(world.last, '■', 'warning');
+  for (const { seq } of world.broken) put(seq, '✗', 'warning');
   for (const note of world.notes.all) put(note.seq, '●', 'key');
   if (ui.mark !== undefined) put(ui.mark, '◆', 'changed');
   put(Math.max(0, ui.at.seq), '▲', 'warning');

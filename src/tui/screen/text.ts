@@ -51,5 +51,5 @@ export function fitLine({ spans, fill }: Line, width: number): Line {
   return fill ? { spans: fitted, fill } : { spans: fitted };
 }
 /** The few characters beyond ASCII that the debugger itself draws with; all are one column wide. */
-const OURS = /[^\x20-\x7e…│─▏▎▍▌▋▊▉█▁▂▃▄▅▆▇▲▼◆●○▸▾·→←↑↓✗]/g;
+const OURS = /[^\x20-\x7e…│─▏▎▍▌▋▊▉█▁▂▃▄▅▆▇▲▼◆●○▸▾·→←↑↓✗■]/g;
 const oneColumn = (text: string): string => text.replace(OURS, c => harmless(c).slice(0, 4));
