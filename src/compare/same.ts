@@ -6,7 +6,7 @@
  * resynchronisation looks for (resync.ts).
  */
 import { type Block, type LooseColumns, listStart } from '../events/block.js';
-import { KIND_NAMES, KINDS, type KindName, SPACES } from '../events/kinds.js';
+import { KIND_NAMES, KINDS, type KindName, SPACES, type Space } from '../events/kinds.js';
 import { wordOf } from '../events/lexicon.js';
 import type { AnyField, WordTable } from '../events/schema.js';
 import type { PagingFormat } from '../isa/isa.js';
@@ -54,7 +54,7 @@ export class Same {
         }),
       ]),
     );
-    this.formats = SPACES.map(space => formatOf(a.source, space));
+    this.formats = SPACES.map(space => formatOf(a.source, space as Space));
     const images = (s: Side): string => s.source.header.images.map(i => i.sha256).join();
     this.sameBuild = images(a) === images(b) && images(a) !== '';
     const without = new Set(fields);
