@@ -49,7 +49,7 @@ test('a state in which anything is anything else is refused as trouble, or taken
   let refused = 0;
   let taken = 0;
   // A processor for each that is taken: not all of them.
-  for (const path of places(JSON.parse(saved)).filter(() => roll(3) === 0)) {
+  for (const path of places(JSON.parse(saved)).filter(() => roll(2) === 0)) {
     const tree = JSON.parse(saved) as Tree;
     const last = path.at(-1)!;
     const parent = path.slice(0, -1).reduce<Tree>((at, key) => at[key] as Tree, tree);
