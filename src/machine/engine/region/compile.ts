@@ -38,7 +38,8 @@ import {
   tee,
   when,
 } from '../wasm.js';
-import { callableOf, type Inline, Slots, Specialiser, Unfit } from './specialise.js';
+import type { Callable } from './callable.js';
+import { type Inline, Slots, Specialiser, Unfit } from './specialise.js';
 
 /** One block of a region. */
 export interface Member {
@@ -67,11 +68,11 @@ export function compileRegion(
   view: DataView,
   members: readonly Member[],
   handlers: readonly Handler[],
-  functions: readonly Func[],
+  callable: Callable,
   hints: Hints,
   memoryPages: number,
 ): WebAssembly.Module {
-  const callable = callableOf(functions);
+  const used = new Set<Func>();
   const slots = new Slots(FIRST_SLOT);
   const out = label('out');
   const top = label('top');
@@ -92,7 +93,7 @@ export function compileRegion(
   const codeOf = (member: Member, n: number): Code => {
     const leave = label('leave');
     const jump = label('jump');
-    const specialiser = new Specialiser(view, slots, hints.inline, callable, member.header);
+    const specialiser = new Specialiser(view, slots, hints.inline, callable, used, member.header);
     const body: Code[] = [];
     const last = lastRecord(view, member);
     for (let record = member.header + SLOT_BYTES; record <= last; record += SLOT_BYTES) {
@@ -153,7 +154,7 @@ export function compileRegion(
   const binary = moduleOf(
     [],
     [
-      ...functions.filter(f => callable(f.name)).map(f => ({ ...f, exported: false })),
+      ...[...used].map(f => ({ ...f, exported: false })),
       { name: 'region', params: ['i32', 'i32'], result: 'i32', locals, exported: true, body },
     ],
     memoryPages,

@@ -13,6 +13,7 @@ import { CONTROL, TLB_ENTRIES } from '../layout.js';
 import type { Memory } from '../memory.js';
 import { EXIT, GUARD, HEADER, OUT, REGION, SLOT_BYTES, STALE } from '../records.js';
 import { CODE_TAG } from '../tlb.js';
+import { type Callable, callableOf } from './callable.js';
 import { compileRegion, type Hints, type Member } from './compile.js';
 
 /** Instructions between two looks at where execution is. */
@@ -35,6 +36,7 @@ export class HotCode {
   private readonly code: CodeCache;
   private readonly engine: Engine;
   private readonly hints: Hints;
+  private readonly callable: Callable;
   private readonly regions = new Map<number, Region>();
   /** By the header of each block in it. */
   private readonly owners = new Map<number, Region>();
@@ -54,6 +56,7 @@ export class HotCode {
     this.code = code;
     this.engine = engine;
     this.hints = hints;
+    this.callable = callableOf(engine.functions);
     code.onDrop = header => {
       const region = this.owners.get(header);
       if (region) this.uninstall(region);
@@ -144,7 +147,7 @@ export class HotCode {
     const { view, wasm, layout } = this.memory;
     let index = 0;
     while (this.regions.has(index)) index++;
-    const module = compileRegion(view, members, this.engine.all, this.engine.functions, this.hints, layout.pages);
+    const module = compileRegion(view, members, this.engine.all, this.callable, this.hints, layout.pages);
     const instance = new WebAssembly.Instance(module, { env: { memory: wasm } });
     this.engine.exports.table.set(index, instance.exports.region);
     const region: Region = { index, members };

@@ -14,6 +14,7 @@ import { L, TO } from '../kit.js';
 import { HIDDEN, REGISTERS } from '../layout.js';
 import { SLOT_BYTES } from '../records.js';
 import { br, type Code, call, type Func, get, i32, i64, type Label, type Local, set } from '../wasm.js';
+import type { Callable } from './callable.js';
 
 /** A handler that has no place in a region. */
 export class Unfit extends Error {}
@@ -23,9 +24,6 @@ export class Unfit extends Error {}
  * the block left in HIDDEN.flagClass, if that is known.
  */
 export type Inline = (name: string, args: readonly Code[], flagClass: number | undefined) => Code | undefined;
-
-/** Whether a function may be called in a region, and which registers (addresses) it reads. */
-export type Callable = (name: string) => readonly number[] | undefined;
 
 /** Registers of a region that live in locals, found while its code is made. */
 export class Slots {
@@ -55,7 +53,7 @@ export class Slots {
   }
 }
 /** What may be a local: everything before the first that is not made of eight-byte words. */
-const isSlot = (at: number): boolean => at >= REGISTERS && at < HIDDEN.vector;
+export const isSlot = (at: number): boolean => at >= REGISTERS && at < HIDDEN.vector;
 
 /** Where the code of a record goes on. */
 export interface Ways {
@@ -72,7 +70,7 @@ const LEAVES = new Set(['slow_load', 'slow_store', 'slow_load16', 'slow_store16'
 const OTHERS = new Set([0x2a, 0x2b, 0x38, 0x39, 0xfd]);
 
 /** Code that is a number, as [0x41, ...sleb]; else undefined. */
-function constantOf(code: Code): number | undefined {
+export function constantOf(code: Code): number | undefined {
   if (!Array.isArray(code)) return undefined;
   if (code.length === 1 && Array.isArray(code[0])) return constantOf(code[0]);
   if (code[0] !== 0x41) return undefined;
@@ -115,7 +113,7 @@ const isLocal = (code: Code, local: Local): boolean =>
   Array.isArray(code[1]) &&
   unsigned(code[1]) === local.index;
 /** Whether a node is a memory access, [address, (value,) [opcode], 0, [offset]], and its opcode and offset. */
-function accessOf(code: readonly Code[]): { opcode: number; offset: number } | undefined {
+export function accessOf(code: readonly Code[]): { opcode: number; offset: number } | undefined {
   const n = code.length;
   const [opcode, align, offset] = [code[n - 3], code[n - 2], code[n - 1]];
   if ((n !== 4 && n !== 5) || align !== 0 || !Array.isArray(opcode) || !Array.isArray(offset)) return undefined;
@@ -128,6 +126,7 @@ export class Specialiser {
   private readonly slots: Slots;
   private readonly inline: Inline;
   private readonly callable: Callable;
+  private readonly used: Set<Func>;
   private readonly header: number;
   private record = 0;
   private ways!: Ways;
@@ -136,11 +135,12 @@ export class Specialiser {
   /** Locals with a value that is known, by index. */
   private known = new Map<number, bigint>();
 
-  constructor(view: DataView, slots: Slots, inline: Inline, callable: Callable, header: number) {
+  constructor(view: DataView, slots: Slots, inline: Inline, callable: Callable, used: Set<Func>, header: number) {
     this.view = view;
     this.slots = slots;
     this.inline = inline;
     this.callable = callable;
+    this.used = used;
     this.header = header;
   }
   /** The code of one record. Throws Unfit. */
@@ -219,10 +219,11 @@ export class Specialiser {
     const made = (args as readonly Code[]).map(arg => this.rewrite(arg));
     const inlined = this.inline(name, made, this.flagClass);
     if (inlined) return this.rewrite(inlined);
-    const reads = this.callable(name);
-    if (!reads) throw new Unfit();
+    const helper = this.callable(name);
+    if (!helper) throw new Unfit();
+    for (const needed of helper.needs) this.used.add(needed);
     // It looks where registers are outside of regions.
-    const shown = reads.map(at => i64.store(i32.const(0), get(this.slots.local(at)), at));
+    const shown = helper.reads.map(at => i64.store(i32.const(0), get(this.slots.local(at)), at));
     return [shown, call(name, ...made)];
   }
 
@@ -320,40 +321,4 @@ export class Specialiser {
       i64.or(shift ? i64.shl(part, i64.const(shift)) : part, i64.and(get(local), i64.const(~(mask << BigInt(shift))))),
     );
   }
-}
-
-/**
- * Which of these functions only compute, from arguments and registers at addresses that are known: a region may call those.
- * @returns the addresses of the registers each of them reads
- */
-export function callableOf(functions: readonly Func[]): Callable {
-  const byName = new Map(functions.map(f => [f.name, f]));
-  const known = new Map<string, readonly number[] | undefined>();
-  const reads = (name: string): readonly number[] | undefined => {
-    if (known.has(name)) return known.get(name);
-    known.set(name, undefined); // what calls itself is none
-    const found = new Set<number>();
-    const fits = (code: Code): boolean => {
-      if (typeof code === 'number') return true;
-      if ('node' in code) {
-        if (code.node === 'block') return fits(code.body) && (code.otherwise === undefined || fits(code.otherwise));
-        if (code.node !== 'call') return code.node !== 'indirect';
-        const inner = reads(code.name);
-        for (const at of inner ?? []) found.add(at);
-        return inner !== undefined;
-      }
-      const access = accessOf(code);
-      if (access) {
-        const base = constantOf(code[0]!);
-        if (code.length !== 4 || base === undefined || !isSlot(base + access.offset)) return false;
-        found.add((base + access.offset) & ~7);
-        return true;
-      }
-      return code.every(fits);
-    };
-    const func = byName.get(name);
-    if (func && fits(func.body)) known.set(name, [...found]);
-    return known.get(name);
-  };
-  return reads;
 }
