@@ -13,7 +13,10 @@ import { Trouble } from '../base/trouble.js';
 import { type Block, type BlockColumns, CHUNK_EVENTS, LIST_ITEMS, POOL_ITEMS } from '../events/block.js';
 import { KIND_NAMES, KINDS, type KindName } from '../events/kinds.js';
 import { type ColumnSpec, columnSpecs, type Fields } from '../events/schema.js';
-import { Bytes, decodeColumn, encodeColumn, type Numbers, Scratch, Sink } from './columns.js';
+import { Bytes, Scratch, Sink } from './bytes.js';
+import { decodeColumn } from './column-decode.js';
+import { encodeColumn } from './column-encode.js';
+import type { Numbers } from './column-tags.js';
 import { type KindPlan, LAYOUT, type Layout, missingColumns, PLAN, type Plan, planOf } from './layout.js';
 import {
   type Loose,

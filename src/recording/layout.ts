@@ -7,7 +7,7 @@
 import { Trouble } from '../base/trouble.js';
 import { KINDS } from '../events/kinds.js';
 import { type AnyField, columnSpecs, type Fields, type Shape, type Store } from '../events/schema.js';
-import type { Trait } from './columns.js';
+import type { Trait } from './column-tags.js';
 
 /** A field as the header has it. `delta`: may be stored as differences; `count`: a plain number; `names`: how many an enum has. */
 export interface FieldLayout {

@@ -12,7 +12,8 @@
  * is known from the mask; what they were (`olds`) is not stored at all.
  */
 import { Trouble } from '../base/trouble.js';
-import { type Bytes, type Numbers, Scratch, type Sink, unzigzag, zigzag } from './columns.js';
+import { type Bytes, Scratch, type Sink } from './bytes.js';
+import { type Numbers, unzigzag, zigzag } from './column-tags.js';
 import type { KindPlan } from './layout.js';
 
 /** Columns of one kind by name. */

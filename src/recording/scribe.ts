@@ -10,8 +10,8 @@ import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { reasonOf, Trouble } from '../base/trouble.js';
 import type { Block } from '../events/block.js';
 import { EMPTY_LEXICON, type Lexicon } from '../events/lexicon.js';
+import { Sink } from './bytes.js';
 import { encodeBody, Registers } from './codec.js';
-import { Sink } from './columns.js';
 import { Directory, type Extra, packFooter, placeOf } from './directory.js';
 import {
   type ChunkEnvelope,

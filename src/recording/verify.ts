@@ -8,8 +8,8 @@ import { Trouble } from '../base/trouble.js';
 import type { Work } from '../base/work.js';
 import { KIND_NAMES } from '../events/kinds.js';
 import { EMPTY_LEXICON, type Lexicon } from '../events/lexicon.js';
+import { Sink } from './bytes.js';
 import { decodeBody, encodeBody, type Reading, Registers, readingOf } from './codec.js';
-import { Sink } from './columns.js';
 import type { Directory } from './directory.js';
 import {
   type ChunkEnvelope,

@@ -5,7 +5,7 @@
  *   body      version u32 | from f64 | seq f64 | ticks f64
  *             | slots u32 | numbers u32 | vcpus u32 | registers u32 | others u32 | blocks u32
  *             | slots:   spaces, frame differences, offsets, lo, hi
- *             | numbers: kinds, frame differences, values                             columns: see columns.ts
+ *             | numbers: kinds, frame differences, values                             columns: see column-tags.ts
  *             | registers lo, hi
  *             | others:  seqs - from | per block: bytes u32 | body of a chunk
  *
@@ -17,8 +17,10 @@
 import { Trouble } from '../../base/trouble.js';
 import { CHUNK_EVENTS } from '../../events/block.js';
 import { type Event, FRAME_KINDS, SPACES } from '../../events/kinds.js';
+import { Bytes, Sink } from '../bytes.js';
 import { decodeBlock, encodeBlock, OWN, type Reading } from '../codec.js';
-import { Bytes, decodeColumn, encodeColumn, Sink } from '../columns.js';
+import { decodeColumn } from '../column-decode.js';
+import { encodeColumn } from '../column-encode.js';
 import { packBody, unpackBody } from '../pieces.js';
 import type { Keyframe } from '../source.js';
 import { blocksOf, joined } from './others.js';
