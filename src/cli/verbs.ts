@@ -57,6 +57,11 @@ export const VERBS: readonly Entry[] = [
     load: () => import('./why.js'),
   },
   {
+    name: 'diff',
+    summary: 'what one recording does otherwise than another, up to a renaming of frames',
+    load: () => import('./diff.js'),
+  },
+  {
     name: 'check',
     summary: 'the first event that breaks a rule of the system: counts, types, tables that belong together',
     load: () => import('./check.js'),

@@ -21,6 +21,8 @@ export interface CompareOptions {
   readonly ignored?: Ignored | undefined;
   /** Stop after the first place that differs. */
   readonly first?: boolean | undefined;
+  /** An event of A for which the same moment in B is looked for. */
+  readonly moment?: number | undefined;
 }
 export interface RecordingDiff {
   readonly differences: readonly Difference[];
@@ -32,6 +34,8 @@ export interface RecordingDiff {
   readonly renamed: boolean;
   /** False if it stopped at the first. */
   readonly complete: boolean;
+  /** The moment asked for: just after these events. */
+  readonly moment: { readonly a: number; readonly b: number } | undefined;
 }
 
 const DIFFERENCES_MAX = 10_000;
@@ -97,8 +101,11 @@ export function* compareRecordings(a: Source, b: Source, options: CompareOptions
   const differences: Difference[] = [];
   const counted = Object.fromEntries(CLASSES.map(c => [c, 0])) as Record<Class, number>;
   const same = new Same(new Side(a, ignored), new Side(b, ignored), ignored.fields);
+  const wanted = options.moment ?? -1;
+  let moment = wanted >= 0 && wanted < prefix ? { a: wanted, b: wanted } : undefined;
   const done = (complete: boolean): RecordingDiff => ({
     differences,
+    moment: options.moment === undefined ? undefined : (moment ?? { a: wanted, b: b.count - 1 }),
     counted,
     prefix,
     renamed: same.guest.renamed || same.host.renamed,
@@ -111,6 +118,7 @@ export function* compareRecordings(a: Source, b: Source, options: CompareOptions
   for (let n = 0; ; ) {
     x.settle();
     y.settle();
+    if (wanted >= 0 && !moment && x.seq > wanted) moment = { a: wanted, b: y.seq - 1 };
     if (!x.block && !y.block) return done(true);
     if (++n % YIELD_EVERY === 0) yield { done: x.seq, total: a.count };
     if (x.block && y.block && same.same(x.block, x.i, y.block, y.i)) {
