@@ -3,7 +3,6 @@ import { spawn } from 'node:child_process';
 import { Command } from 'commander';
 import type { Work } from '../base/work.js';
 import type { Source } from '../recording/source.js';
-import { RULES } from '../rules/registry.js';
 import type { Answer, Broken, Outside } from '../tui/outside.js';
 import type { Rerun } from '../views/rerun.js';
 import { rerunFor } from './again.js';
@@ -24,7 +23,8 @@ export function outsideOf(source: Source): Outside {
   };
 }
 
-function broken(source: Source): Work<readonly Broken[]> | undefined {
+async function broken(source: Source): Promise<Work<readonly Broken[]> | undefined> {
+  const { RULES } = await import('../rules/registry.js');
   const rules = RULES.find(r => r.id === source.header.system);
   if (!rules?.check) return undefined;
   const checked = rules.check(source, true);

@@ -11,6 +11,7 @@ import { GUESTS, imageOf } from './built-in.js';
 import { flushOut, json, out } from './output.js';
 import { countArgument, memoryArgument } from './session.js';
 import type { Verb } from './verb.js';
+import { watch } from './watch.js';
 
 interface Options {
   readonly output?: string;
@@ -27,6 +28,7 @@ interface Options {
   readonly checkpoint?: number;
   readonly expect?: Recorded['how'];
   readonly quiet?: true;
+  readonly watch?: true;
   readonly json?: true;
 }
 
@@ -57,6 +59,7 @@ export const define: Verb['define'] = (command: Command, run): void => {
     .addOption(
       new Option('-x, --expect <how>', 'exit with 0 if the run ends so, else with 1').choices(end.fields.how.names),
     )
+    .option('-w, --watch', 'open the debugger on the run while it goes on; quitting it ends the run')
     .option('-q, --quiet', 'do not print what the guest prints')
     .option('--json', 'the result as one JSON object')
     .addHelpText(
@@ -66,6 +69,7 @@ Exit code: 0 the guest halted, reached the limit or was stopped by Ctrl-C; 1 it 
 A recording that was stopped is whole and ends with an event that says so.
 
   rewalk record bare/address-spaces
+  rewalk record --watch xen/user-pagetables
   rewalk record --system xen kernel.elf
   rewalk record --kernel /boot/vmlinuz --initrd initrd.img --memory 256M -o boot.rewalk
   rewalk record --kernel vmlinuz --initrd initrd --until 'login:'
@@ -134,6 +138,10 @@ interface Given {
 }
 async function recordGuest(system: string, guest: string, options: Options, given: Given): Promise<number> {
   const file = options.output ?? `${basename(guest, '.elf')}.rewalk`;
+  if (options.watch) {
+    const again = process.argv.slice(2).filter(a => a !== '--watch' && a !== '-w');
+    return watch([...again, '--quiet', '--output', file], file);
+  }
   const untilTicks = /^@(\d{1,15})$/.exec(options.until ?? '')?.[1];
   const abort = new AbortController();
   const stop = (): void => abort.abort();

@@ -117,7 +117,10 @@ export class Desk {
     this.world = world;
     this.changed = changed;
     this.failed = failed;
-    this.checking = world.outside.check(world.source);
+    void world.outside.check(world.source).then(checking => {
+      this.checking = checking;
+      void this.work();
+    }, failed);
     this.quick();
   }
   linesOf(pane: PaneId): readonly Line[] {

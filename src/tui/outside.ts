@@ -32,7 +32,7 @@ export interface Outside {
   /** A way to run stretches again, or why there is none. */
   rerun(): Promise<Rerun | string>;
   /** Events that break rules; undefined where the system has no rules. */
-  check(source: Source): Work<readonly Broken[]> | undefined;
+  check(source: Source): Promise<Work<readonly Broken[]> | undefined>;
   /** Puts a text into the clipboard; false where there is none. */
   copy(text: string): boolean;
 }
@@ -44,6 +44,6 @@ export const NOTHING_OUTSIDE: Outside = {
   complete: async words => words,
   run: async () => ({ code: 2, lines: [gone] }),
   rerun: async () => gone,
-  check: () => undefined,
+  check: async () => undefined,
   copy: () => false,
 };

@@ -1,13 +1,14 @@
 /** Opens the debugger on a recording and the terminal, and gives the terminal back when it ends. */
 
 import type { WriteStream } from 'node:tty';
-import { type Instance, render } from 'ink';
+import type { Instance } from 'ink';
 import { Trouble } from '../base/trouble.js';
 import type { Source } from '../recording/source.js';
 import type { Position } from '../state/position.js';
-import { App, type Drawn } from './app.js';
+import type { Drawn } from './app.js';
 import { Desk } from './desk.js';
 import { follow } from './follow.js';
+import { firstFrame } from './frame.js';
 import type { Notes } from './notes.js';
 import type { Outside } from './outside.js';
 import { Painter, Rows } from './screen/painter.js';
@@ -58,20 +59,17 @@ export async function openDebugger(
     return true;
   };
   const world = new World(source, notes, { ...outside, copy });
-  const desk = new Desk(initial(at, source.count, terminal.size), world, draw, fail);
+  const desk: Desk = new Desk(initial(at, source.count, terminal.size), world, draw, fail);
   terminal.enter();
   let app: Instance | undefined;
   let unfollow = (): void => {};
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);
   try {
-    app = render(<App desk={desk} drawn={drawn} rows={rows} />, {
-      stdout: painter as unknown as NodeJS.WriteStream,
-      stdin: process.stdin,
-      debug: true, // whole frames, at once: painter.ts
-      exitOnCtrlC: false,
-      patchConsole: false,
-    });
+    process.stdin.setRawMode(true); // what is typed from here on is for Ink
+    painter.write(firstFrame(desk, rows));
+    const { mount } = await import('./app.js');
+    app = mount(desk, drawn, rows, painter);
     if (options.follow) unfollow = follow(desk);
     void desk.work();
     await app.waitUntilExit();
@@ -81,6 +79,7 @@ export async function openDebugger(
     unfollow();
     process.removeListener('uncaughtException', fail);
     process.removeListener('unhandledRejection', fail);
+    process.stdin.setRawMode(false);
     terminal.close();
   }
   if (failure) throw withNotes(failure.error, notes);
