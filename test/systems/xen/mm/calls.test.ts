@@ -355,6 +355,17 @@ test('a domain gives frames back and takes them again, up to what it began with'
   expect(reserve(0, [0n], 10n)).toBe(0);
 });
 
+test('a frame that Xen holds stays writable, whatever the guest unmaps, also after a checkpoint', () => {
+  const w = booted();
+  expect(w.mm.hold(asFrame(40))).toBe(true);
+  expect(w.mm.hold(asFrame(23))).toBe(false); // a table
+  expect(w.mm.hold(asFrame(64))).toBe(false);
+  recount(w);
+  expect(w.ext([[MMUEXT.pin_l1_table, 40]])).toBe(EINVAL);
+  w.mm.restore(JSON.parse(JSON.stringify(w.mm.save())));
+  recount(w);
+});
+
 test('hostile arguments of memory_op', () => {
   const w = booted();
   const op = (n: number, at: bigint): number => w.call(HYPERCALL.memory_op, BigInt(n), at);
@@ -435,6 +446,7 @@ test('a damaged checkpoint is trouble, not an accident', () => {
     { ...saved, frames: { ...saved.frames, runs: 'a,b' } },
     { ...saved, frames: { ...saved.frames, runs: [0, 64] } },
     { ...saved, gdt: [64] },
+    { ...saved, held: [64] },
     { ...saved, ldtBase: 'x' },
     { ...saved, owned: -1 },
     { ...saved, pending: { mfn: 64 } },

@@ -59,6 +59,7 @@ export function recount({ mm, domain, memory }: World): void {
     }
   }
   for (const root of [domain.kernelRoot, domain.userRoot]) if (root !== 0) refer(root, 4);
+  for (const frame of saved.held ?? []) refer(frame, 7);
   for (const frame of [...saved.gdt, ...saved.ldtPages.filter(n => n >= 0)]) refer(frame, 5);
   if (saved.pending) refer(saved.pending.mfn, saved.pending.partial ? undefined : frames.type[saved.pending.mfn]!);
 

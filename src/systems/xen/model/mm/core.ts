@@ -40,6 +40,8 @@ export class Core {
   pending: Pending | undefined;
   /** GDT and LDT. */
   tables: DescriptorTables = noTables();
+  /** Frames that Xen keeps a writable reference to (`Mm.hold`). */
+  held: Frame[] = [];
   /** Frames the domain has, and may have (tot_pages, max_pages). */
   owned = 0;
   ownedMax = 0;

@@ -76,7 +76,13 @@ export class Mm {
   }
   /** Xen maps a frame of the domain's and writes to it from now on (map_vcpu_info). False if it cannot be writable. */
   hold(mfn: Frame): boolean {
-    return this.whole(() => getPageAndType(this.core, mfn, TYPE.writable)) === 0;
+    const isHeld = this.whole(() => getPageAndType(this.core, mfn, TYPE.writable)) === 0;
+    if (isHeld) this.core.held.push(mfn);
+    return isHeld;
+  }
+  /** Xen does so no more. */
+  letGo(mfn: Frame): void {
+    this.whole(() => putPageAndType(this.core, mfn));
   }
   /**
    * Pins a table, with what is in memory then.

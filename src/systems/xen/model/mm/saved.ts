@@ -31,6 +31,8 @@ export interface SavedMm {
   readonly ldtEntries: number;
   readonly ldtPages: readonly number[];
   readonly pending: Pending | null;
+  /** Left out where there are none. */
+  readonly held?: readonly number[];
   readonly owned: number;
   readonly ownedMax: number;
   readonly freeFrom: number;
@@ -104,7 +106,7 @@ export function unpackFrames(saved: unknown, columns: FrameColumns): void {
   }
 }
 
-export function packMm({ frames, tables, pending, owned, ownedMax, freeFrom }: Core): SavedMm {
+export function packMm({ frames, tables, pending, held, owned, ownedMax, freeFrom }: Core): SavedMm {
   return {
     frames: frames.save(),
     gdt: [...tables.gdt],
@@ -113,6 +115,7 @@ export function packMm({ frames, tables, pending, owned, ownedMax, freeFrom }: C
     ldtEntries: tables.ldtEntries,
     ldtPages: [...tables.ldtPages],
     pending: pending ? { ...pending } : null,
+    ...(held.length > 0 ? { held: [...held] } : {}),
     owned,
     ownedMax,
     freeFrom,
@@ -124,9 +127,11 @@ export function unpackMm(core: Core, saved: unknown): void {
   const count = core.frames.count;
   core.frames.restore(saved.frames);
   const { gdt, gdtEntries, ldtBase, ldtEntries, ldtPages, pending, owned, ownedMax, freeFrom } = saved;
+  const held = saved.held ?? [];
   const tables = noTables();
   const base = typeof ldtBase === 'string' ? parseHex(ldtBase) : undefined;
   if (!isList(gdt) || gdt.length > 14 || !gdt.every(n => isWhole(n, 0, count))) throw damaged('gdt');
+  if (!isList(held) || !held.every(n => isWhole(n, 0, count))) throw damaged('held');
   if (!isList(ldtPages) || ldtPages.length !== tables.ldtPages.length) throw damaged('ldt');
   if (!ldtPages.every(n => isWhole(n, -1, count)) || base === undefined) throw damaged('ldt');
   if (!isWhole(gdtEntries, 0, 512 * 14 + 1) || !isWhole(ldtEntries, 0, 8193)) throw damaged('descriptor tables');
@@ -134,6 +139,7 @@ export function unpackMm(core: Core, saved: unknown): void {
     throw damaged('numbers');
   core.tables = { gdt: gdt.map(asFrame), gdtEntries, ldtBase: base, ldtEntries, ldtPages: [...ldtPages] };
   core.pending = unpackPending(pending, count);
+  core.held = held.map(asFrame);
   core.owned = owned;
   core.ownedMax = ownedMax;
   core.freeFrom = freeFrom;
