@@ -36,7 +36,6 @@ test('without any decoded block kept, instruction by instruction', () => {
     invalidated += one.cpu.machine.code.invalidated;
     stories += one.story.length;
   }
-  console.log(invalidated, stories);
   // The programs are worth it: they patch what they execute, and come to ends.
   expect(invalidated).toBeGreaterThan(1000);
   expect(stories).toBeGreaterThan(500);
