@@ -7,7 +7,7 @@ import { f32, f32x4, f64, f64x2, i32x4, i64x2, truncate, v128 } from '../engine/
 import { brIf, type Code, get, i32, i64, set } from '../engine/wasm.js';
 import type { Family, Operands, Semantics } from './semantics.js';
 import { at, low, setLow, setVector, vector, vectorForms } from './semantics-sse.js';
-import { inexactIsNoted, isCommonMode, SS, testsOf } from './semantics-sse-float.js';
+import { inexactIsNoted, isCommonMode, SINGLE_BITS, testsOf } from './semantics-sse-float.js';
 
 const conversion = (op: string, patterns: string, emit: (x: Operands) => Code): Semantics => ({
   op,
@@ -55,10 +55,10 @@ function toGeneral(op: string, from: 4 | 8, to: 4 | 8, cut: boolean): Semantics 
 /** A single to a double is exact; NaNs and denormals are exceptions. */
 const widen: readonly Semantics[] = [
   conversion('cvtss2sd', 'v8v4 v8M4', x => {
-    const t = testsOf(SS);
+    const t = testsOf(SINGLE_BITS);
     return [
       set(L.a, low(x, 1, 4)),
-      uncommon(SS.anyNegative(t.any(t.isDenormal(a), t.isNaN(a)))),
+      uncommon(SINGLE_BITS.anyNegative(t.any(t.isDenormal(a), t.isNaN(a)))),
       setLow(x, 0, 8, f64.bits(f64.promote(f32.ofBits(i32.wrap(a))))),
     ];
   }),

@@ -24,10 +24,10 @@ import { REG } from '../../isa/x86_64.js';
 import { field, L, next, TO } from '../engine/kit.js';
 import { registerAt } from '../engine/layout.js';
 import { f32, f32x4, f64, f64x2, i32x4, i64x2, v128 } from '../engine/simd.js';
-import { brIf, type Code, call, get, i32, i64, type Local, select, set, when } from '../engine/wasm.js';
+import { brIf, type Code, call, get, i32, i64, set, when } from '../engine/wasm.js';
 import { CF, setFlagWord, ZF } from './flags.js';
 import type { Family, Operands, Semantics } from './semantics.js';
-import { low, readVector, setLow, setVector, vector, vectorForms } from './semantics-sse.js';
+import { low, readVector, setLow, setVector, vector, vectorForms, ZERO } from './semantics-sse.js';
 import { EXACT_FUNCTIONS, type Exactly, exactName } from './sse-exact.js';
 
 const INEXACT_NOTED = 0x20;
@@ -49,29 +49,25 @@ const isCommonWhenExact = mxcsrHas(UNDERFLOW_MASKED | ROUNDING | FLUSH_TO_ZERO, 
 
 type One = (a: Code) => Code;
 type Two = (a: Code, b: Code) => Code;
-/**
- * One of ps, pd, ss, sd: how its values are held (scalars as i64, zero-extended; packed ones as v128), read and written,
- * and integer and float operations on them, lane by lane.
- */
-export interface Lanes {
-  readonly name: 'ps' | 'pd' | 'ss' | 'sd';
+
+/** Integer operations on the bits of floats: one in an i64, zero-extended, or lanes of a v128. */
+export interface Bits {
   readonly bytes: 4 | 8;
-  readonly a: Local;
-  readonly b: Local;
-  readonly r: Local;
-  readonly registers: string;
-  readonly memory: string;
-  read(x: Operands, n: number): Code;
-  write(x: Operands, value: Code): Code;
   constant(bits: bigint): Code;
   readonly and: Two;
   readonly or: Two;
   readonly andNot: Two;
   readonly sub: Two;
-  /** Whether the sign bit of any lane is set, as an i32 that is not 0. */
+  /** Whether the sign bit of any lane that takes part is set, as an i32 that is not 0. */
   readonly anyNegative: One;
-  /** All ones in the lanes where a predicate, an i32, holds; zeros otherwise. */
-  readonly everywhere: One;
+}
+/** One of ps, pd, ss, sd: how operands are read and written, and float operations on them, lane by lane. */
+interface Lanes extends Bits {
+  readonly name: 'ps' | 'pd' | 'ss' | 'sd';
+  readonly registers: string;
+  readonly memory: string;
+  read(x: Operands, n: number): Code;
+  write(x: Operands, value: Code): Code;
   readonly add: Two;
   readonly subtract: Two;
   readonly multiply: Two;
@@ -87,48 +83,19 @@ export interface Lanes {
 const INFINITE = { 4: 0x7f80_0000n, 8: 0x7ff0_0000_0000_0000n } as const;
 const LEAST = { 4: 0x0080_0000n, 8: 0x0010_0000_0000_0000n } as const;
 
-function scalar(name: 'ss' | 'sd', bytes: 4 | 8, f: typeof f32 | typeof f64): Lanes {
-  const toFloat: One = bits => f.ofBits(bytes === 4 ? i32.wrap(bits) : bits);
-  const toBits: One = value => (bytes === 4 ? i64.extendU(f.bits(value)) : f.bits(value));
-  const one =
-    (op: One): One =>
-    a =>
-      toBits(op(toFloat(a)));
-  const two =
-    (op: Two): Two =>
-    (a, b) =>
-      toBits(op(toFloat(a), toFloat(b)));
-  const mask: One = condition => i64.sub(i64.const(0), i64.extendU(condition));
-  return {
-    name,
-    bytes,
-    a: L.a,
-    b: L.b,
-    r: L.r,
-    registers: `v${bytes}v${bytes}`,
-    memory: `v${bytes}M${bytes}`,
-    read: (x, n) => low(x, n, bytes),
-    write: (x, value) => setLow(x, 0, bytes, value),
-    constant: bits => i64.const(bits),
-    and: i64.and,
-    or: i64.or,
-    andNot: (a, b) => i64.and(a, i64.xor(b, i64.const(-1))),
-    sub: i64.sub,
-    anyNegative: a => i64.ltS(a, i64.const(0)),
-    everywhere: mask,
-    add: two(f.add),
-    subtract: two(f.sub),
-    multiply: two(f.mul),
-    divide: two(f.div),
-    root: one(f.sqrt),
-    min: (a, b) => select(a, b, f.lt(toFloat(a), toFloat(b))),
-    max: (a, b) => select(a, b, f.gt(toFloat(a), toFloat(b))),
-    equal: (a, b) => mask(f.eq(toFloat(a), toFloat(b))),
-    less: (a, b) => mask(f.lt(toFloat(a), toFloat(b))),
-  };
-}
+/** The bits of a single in an i64. */
+export const SINGLE_BITS: Bits = {
+  bytes: 4,
+  constant: bits => i64.const(bits),
+  and: i64.and,
+  or: i64.or,
+  andNot: (a, b) => i64.and(a, i64.xor(b, i64.const(-1))),
+  sub: i64.sub,
+  anyNegative: a => i64.ltS(a, i64.const(0)),
+};
+
 function packed(
-  name: 'ps' | 'pd',
+  name: Lanes['name'],
   bytes: 4 | 8,
   f: typeof f32x4 | typeof f64x2,
   i: typeof i32x4 | typeof i64x2,
@@ -136,9 +103,6 @@ function packed(
   return {
     name,
     bytes,
-    a: L.x,
-    b: L.y,
-    r: L.z,
     registers: 'v16v16',
     memory: 'v16M16',
     read: (x, n) => (x.isMemory(n) ? readVector(x, n, true) : vector(x, n)),
@@ -152,7 +116,6 @@ function packed(
     andNot: v128.andnot,
     sub: i.sub,
     anyNegative: i.bitmask,
-    everywhere: condition => i32x4.splat(i32.sub(i32.const(0), condition)),
     add: f.add,
     subtract: f.sub,
     multiply: f.mul,
@@ -167,12 +130,29 @@ function packed(
 }
 const PS = packed('ps', 4, f32x4, i32x4);
 const PD = packed('pd', 8, f64x2, i64x2);
-export const SS = scalar('ss', 4, f32);
-export const SD = scalar('sd', 8, f64);
+/**
+ * A scalar is lane 0 of a vector with zeros above it, all the way: a move between general and vector registers takes as
+ * long as an addition.
+ */
+const scalar = (name: 'ss' | 'sd', l: Lanes, f: typeof f32x4 | typeof f64x2): Lanes => ({
+  ...l,
+  name,
+  registers: `v${l.bytes}v${l.bytes}`,
+  memory: `v${l.bytes}M${l.bytes}`,
+  read: (x, n) =>
+    x.isMemory(n)
+      ? i64x2.replace(ZERO, 0, x.read(n))
+      : (l.bytes === 8 ? v128.load64Zero : v128.load32Zero)(x.registerField(n)),
+  write: (x, value) => setVector(x, 0, f.replace(vector(x, 0), 0, f.extract(value, 0))),
+  anyNegative: a => i32.and(l.anyNegative(a), i32.const(1)),
+});
+const SS = scalar('ss', PS, f32x4);
+const SD = scalar('sd', PD, f64x2);
 const ALL: readonly Lanes[] = [PS, PD, SS, SD];
+const [a, b, r] = [get(L.x), get(L.y), get(L.z)];
 
 /** The tests of one format; each leaves the sign bit of a lane set where it holds. */
-export function testsOf(l: Lanes) {
+export function testsOf(l: Bits) {
   const least = l.constant(LEAST[l.bytes]);
   const magnitude: One = v => l.and(v, l.constant((1n << BigInt(8 * l.bytes - 1)) - 1n));
   const minusOne: One = v => l.sub(magnitude(v), l.constant(1n));
@@ -192,13 +172,12 @@ const uncommon = (condition: Code): Code => brIf(TO.out, condition);
 const uncommonMode = (op: Exactly, l: Lanes): Code =>
   when(i32.eqz(isCommonMode), [
     uncommon(i32.eqz(isCommonWhenExact)),
-    uncommon(i32.eqz(call(exactName(op, l.name), get(l.a), get(l.b), get(l.r)))),
+    uncommon(i32.eqz(call(exactName(op, l.name), a, b, r))),
   ]);
 
 /** dst := dst op src. A sum is never an inexact tiny number, so only products and quotients are tested for that. */
 function arithmetic(op: Exactly, l: Lanes, compute: Two, canUnderflow: boolean): Semantics {
   const t = testsOf(l);
-  const [a, b, r] = [get(l.a), get(l.b), get(l.r)];
   const tiny = canUnderflow ? [l.andNot(t.isSmall(r), l.or(t.isZero(a), t.isZero(b)))] : [];
   return {
     op: op + l.name,
@@ -207,9 +186,9 @@ function arithmetic(op: Exactly, l: Lanes, compute: Two, canUnderflow: boolean):
     traps: true,
     system: true,
     emit: x => [
-      set(l.b, l.read(x, 1)),
-      set(l.a, l.read(x, 0)),
-      set(l.r, compute(a, b)),
+      set(L.y, l.read(x, 1)),
+      set(L.x, l.read(x, 0)),
+      set(L.z, compute(a, b)),
       uncommon(l.anyNegative(t.any(t.isDenormal(a), t.isDenormal(b), t.isInfiniteOrNaN(r), ...tiny))),
       uncommonMode(op, l),
       l.write(x, r),
@@ -220,8 +199,6 @@ function arithmetic(op: Exactly, l: Lanes, compute: Two, canUnderflow: boolean):
 /** dst := root of src. Never tiny, never infinite; of what is below zero it is invalid, and of -0 not worth a test. */
 function root(l: Lanes): Semantics {
   const t = testsOf(l);
-  const b = get(l.b);
-  const sign: Code = l.bytes === 4 && l.name === 'ss' ? i64.shl(b, i64.const(32)) : b;
   return {
     op: `sqrt${l.name}`,
     forms: vectorForms(l.registers),
@@ -229,22 +206,22 @@ function root(l: Lanes): Semantics {
     traps: true,
     system: true,
     emit: x => [
-      set(l.b, l.read(x, 1)),
-      set(l.r, l.root(b)),
-      uncommon(l.anyNegative(t.any(sign, t.isDenormal(b), t.isInfiniteOrNaN(b)))),
+      set(L.y, l.read(x, 1)),
+      set(L.z, l.root(b)),
+      uncommon(l.anyNegative(t.any(b, t.isDenormal(b), t.isInfiniteOrNaN(b)))),
       uncommonMode('sqrt', l),
-      l.write(x, get(l.r)),
+      l.write(x, r),
       next,
     ],
   };
 }
 const unordered = (l: Lanes): Code => {
   const t = testsOf(l);
-  return l.anyNegative(t.any(...[get(l.a), get(l.b)].flatMap(v => [t.isDenormal(v), t.isNaN(v)])));
+  return l.anyNegative(t.any(...[a, b].flatMap(v => [t.isDenormal(v), t.isNaN(v)])));
 };
 const readOrdered = (l: Lanes, x: Operands): Code => [
-  set(l.b, l.read(x, 1)),
-  set(l.a, l.read(x, 0)),
+  set(L.y, l.read(x, 1)),
+  set(L.x, l.read(x, 0)),
   uncommon(unordered(l)),
 ];
 const extreme = (op: 'min' | 'max', l: Lanes): Semantics => ({
@@ -253,7 +230,7 @@ const extreme = (op: 'min' | 'max', l: Lanes): Semantics => ({
   flags: 'none',
   traps: true,
   system: true,
-  emit: x => [readOrdered(l, x), l.write(x, l[op](get(l.a), get(l.b))), next],
+  emit: x => [readOrdered(l, x), l.write(x, l[op](a, b)), next],
 });
 
 /**
@@ -264,8 +241,9 @@ function compare(l: Lanes): Semantics {
   const kind = i32.and(field.immAbove, i32.const(3));
   const oneOf = (first: number, second: number): Code =>
     i32.or(i32.eq(kind, i32.const(first)), i32.eq(kind, i32.const(second)));
-  const negated = l.everywhere(i32.and(i32.shrU(field.immAbove, i32.const(2)), i32.const(1)));
-  const [a, b, r] = [get(l.a), get(l.b), get(l.r)];
+  /** All ones where a condition holds. */
+  const everywhere: One = condition => i32x4.splat(i32.sub(i32.const(0), condition));
+  const negated = everywhere(i32.and(i32.shrU(field.immAbove, i32.const(2)), i32.const(1)));
   const xor: Two = (p, q) => l.or(l.andNot(p, q), l.andNot(q, p));
   return {
     op: `cmp${l.name}`,
@@ -275,7 +253,7 @@ function compare(l: Lanes): Semantics {
     system: true,
     emit: x => [
       readOrdered(l, x),
-      set(l.r, l.or(l.and(l.equal(a, b), l.everywhere(oneOf(0, 2))), l.and(l.less(a, b), l.everywhere(oneOf(1, 2))))),
+      set(L.z, l.or(l.and(l.equal(a, b), everywhere(oneOf(0, 2))), l.and(l.less(a, b), everywhere(oneOf(1, 2))))),
       l.write(x, xor(r, negated)),
       next,
     ],
@@ -291,7 +269,12 @@ const comparison = (op: string, l: Lanes): Semantics => ({
   emit: x => [
     readOrdered(l, x),
     setFlagWord(
-      i64.or(i64.and(l.less(get(l.a), get(l.b)), i64.const(CF)), i64.and(l.equal(get(l.a), get(l.b)), i64.const(ZF))),
+      i64.extendU(
+        i32.or(
+          i32.and(i32x4.extract(l.less(a, b), 0), i32.const(CF)),
+          i32.and(i32x4.extract(l.equal(a, b), 0), i32.const(ZF)),
+        ),
+      ),
     ),
     next,
   ],
@@ -302,11 +285,11 @@ const comparison = (op: string, l: Lanes): Semantics => ({
  * scalars, of normal numbers with normal answers, positive ones of a root.
  */
 function approximation(op: 'rcp' | 'rsqrt'): Semantics {
-  const t = testsOf(SS);
-  const [b, r] = [get(L.b), get(L.r)];
-  const wide = f64.promote(f32.ofBits(i32.wrap(b)));
+  const t = testsOf(SINGLE_BITS);
+  const [source, result] = [get(L.b), get(L.r)];
+  const wide = f64.promote(f32.ofBits(i32.wrap(source)));
   const answer = f64.div(f64.const(1), op === 'rcp' ? wide : f64.sqrt(wide));
-  const sign = op === 'rcp' ? [] : [i64.shl(b, i64.const(32))];
+  const sign = op === 'rcp' ? [] : [i64.shl(source, i64.const(32))];
   return {
     op: `${op}ss`,
     forms: vectorForms(SS.registers),
@@ -314,10 +297,12 @@ function approximation(op: 'rcp' | 'rsqrt'): Semantics {
     traps: true,
     system: true,
     emit: x => [
-      set(L.b, SS.read(x, 1)),
+      set(L.b, low(x, 1, 4)),
       set(L.r, i64.extendU(f32.bits(f32.demote(answer)))),
-      uncommon(SS.anyNegative(t.any(t.isSmall(b), t.isInfiniteOrNaN(b), t.isSmall(r), ...sign))),
-      SS.write(x, i64.and(i64.add(r, i64.const(0x400)), i64.const(~0x7ff))),
+      uncommon(
+        SINGLE_BITS.anyNegative(t.any(t.isSmall(source), t.isInfiniteOrNaN(source), t.isSmall(result), ...sign)),
+      ),
+      setLow(x, 0, 4, i64.and(i64.add(result, i64.const(0x400)), i64.const(~0x7ff))),
       next,
     ],
   };

@@ -13,7 +13,7 @@ import { f32, f64, i32x4, i64x2 } from '../engine/simd.js';
 import { type Code, call, type Func, get, i32, i64, type Local, set, type ValueType } from '../engine/wasm.js';
 
 export type Exactly = 'add' | 'sub' | 'mul' | 'div' | 'sqrt';
-/** The function that says 1 if r is exactly a op b (of sqrt, the root of b), for ss, sd, ps or pd. */
+/** The function that says 1 if r is exactly a op b (of sqrt, the root of b), three v128, for ss, sd, ps or pd. */
 export const exactName = (op: Exactly, format: string): string => `exact_${op}${format}`;
 
 const local = (index: number, type: ValueType): Local => ({ index, type });
@@ -40,21 +40,21 @@ const lostBySum = (f: typeof f32 | typeof f64, value: Unary, zero: Code, minus: 
     f.eq(f.add(f.sub(value(a), f.sub(value(r), get(part))), f.sub(get(y), get(part))), zero),
   ];
 };
-const SD: Readonly<Record<Exactly, Code>> = {
+const DOUBLE: Readonly<Record<Exactly, Code>> = {
   add: lostBySum(f64, double, f64.const(0), false, 'f64'),
   sub: lostBySum(f64, double, f64.const(0), true, 'f64'),
   mul: fits(a, b),
   div: i32.and(fits(r, b), f64.eq(f64.mul(double(r), double(b)), double(a))),
   sqrt: i32.and(fits(r, r), f64.eq(f64.mul(double(r), double(r)), double(b))),
 };
-const SS: Readonly<Record<Exactly, Code>> = {
+const SINGLE: Readonly<Record<Exactly, Code>> = {
   add: lostBySum(f32, single, f32.const(0), false, 'f32'),
   sub: lostBySum(f32, single, f32.const(0), true, 'f32'),
   mul: f64.eq(f64.mul(wide(a), wide(b)), wide(r)),
   div: f64.eq(f64.mul(wide(r), wide(b)), wide(a)),
   sqrt: f64.eq(f64.mul(wide(r), wide(r)), wide(b)),
 };
-const scalar = (format: string, type: 'f32' | 'f64', ops: Readonly<Record<Exactly, Code>>): readonly Func[] =>
+const onLane = (format: string, type: 'f32' | 'f64', ops: Readonly<Record<Exactly, Code>>): readonly Func[] =>
   Object.entries(ops).map(([op, body]) => ({
     name: exactName(op as Exactly, format),
     params: ['i64', 'i64', 'i64'],
@@ -62,9 +62,9 @@ const scalar = (format: string, type: 'f32' | 'f64', ops: Readonly<Record<Exactl
     locals: [type, type],
     body,
   }));
-/** All lanes. */
-const packed = (format: string, lanes: number, lane: (v: Code, n: number) => Code, of: string): readonly Func[] =>
-  (Object.keys(SD) as Exactly[]).map(op => ({
+/** All lanes that take part. */
+const onVectors = (format: string, lanes: number, lane: (v: Code, n: number) => Code, of: string): readonly Func[] =>
+  (Object.keys(DOUBLE) as Exactly[]).map(op => ({
     name: exactName(op, format),
     params: ['v128', 'v128', 'v128'],
     result: 'i32',
@@ -73,9 +73,13 @@ const packed = (format: string, lanes: number, lane: (v: Code, n: number) => Cod
     ).reduce((all, one) => i32.and(all, one)),
   }));
 
+const doubleAt = i64x2.extract;
+const singleAt = (v: Code, n: number): Code => i64.extendU(i32x4.extract(v, n));
 export const EXACT_FUNCTIONS: readonly Func[] = [
-  ...scalar('sd', 'f64', SD),
-  ...scalar('ss', 'f32', SS),
-  ...packed('pd', 2, i64x2.extract, 'sd'),
-  ...packed('ps', 4, (v, n) => i64.extendU(i32x4.extract(v, n)), 'ss'),
+  ...onLane('_double', 'f64', DOUBLE),
+  ...onLane('_single', 'f32', SINGLE),
+  ...onVectors('sd', 1, doubleAt, '_double'),
+  ...onVectors('pd', 2, doubleAt, '_double'),
+  ...onVectors('ss', 1, singleAt, '_single'),
+  ...onVectors('ps', 4, singleAt, '_single'),
 ];
