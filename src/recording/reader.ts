@@ -53,7 +53,8 @@ export interface Recording extends Source {
   readonly chain: string;
 }
 
-const CACHE_BYTES = 64 << 20;
+/** Some forty chunks: what a debugger goes to and fro in. */
+const CACHE_BYTES = 32 << 20;
 
 /** @throws Trouble of one line, with the path, if there is no recording to read at all. */
 export function openRecording(path: string, options: OpenOptions = {}): Recording {

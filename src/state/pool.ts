@@ -34,6 +34,8 @@ import { LEAF_SHIFT, LEAF_WORDS, type Leaf, SECTIONS } from './words.js';
 
 /** Ranges of one host address space: sixteen times what Linux allows a process. */
 const RANGES_MAX = 2 ** 20;
+/** Leaves of a tree that lie in one buffer, at most: it stays while one of them does. */
+const SHARED_LEAVES = 32;
 const LEAF_LINES = LEAF_WORDS / LINE_WORDS;
 
 /** A longer array that begins with these. */
@@ -91,6 +93,9 @@ export class Pool implements Words {
   /** The state as a tree that never changes. */
   keyframe(): Tree {
     const changed: Map<number, NewGroup>[] = Array.from({ length: SECTIONS }, () => new Map());
+    // Leaves share buffers: one of its own would cost each as much again.
+    let buffer = new Uint32Array(0);
+    let used = 0;
     for (let place = 0; place < this.places.count; place++) {
       if (this.stale[place] === 0 && !this.hasCopy(place)) continue;
       this.stale[place] = 0;
@@ -105,7 +110,13 @@ export class Pool implements Words {
         group = { leaves: before ? before.slice() : new Array<Leaf | undefined>(GROUP_LEAVES).fill(undefined) };
         changed[section]!.set(number, group);
       }
-      group.leaves[id - number * GROUP_LEAVES] = this.words.slice(from, from + LEAF_WORDS);
+      if (used === buffer.length) {
+        buffer = new Uint32Array(Math.min(Math.max(LEAF_WORDS, 2 * used), SHARED_LEAVES * LEAF_WORDS));
+        used = 0;
+      }
+      const leaf = buffer.subarray(used, (used += LEAF_WORDS));
+      leaf.set(this.words.subarray(from, from + LEAF_WORDS));
+      group.leaves[id - number * GROUP_LEAVES] = leaf;
     }
     this.frozen = nextTree(this.frozen, changed, this.beside());
     return this.frozen;

@@ -30,7 +30,7 @@ const COST = {
   clear: 20_000,
 };
 /** An estimate of bytes. */
-const DEFAULT_BUDGET = 112 * 2 ** 20;
+const DEFAULT_BUDGET = 64 * 2 ** 20;
 
 /** One move along boundaries of chunks (boundary n is the moment before chunk n). */
 type Move =
@@ -77,7 +77,7 @@ export function* findEvent(source: Source, from: number, direction: 1 | -1, matc
 }
 
 export interface TimelineOptions {
-  /** Bytes that deltas may take; 112 MiB unless told. */
+  /** Bytes that deltas may take; 64 MiB unless told. */
   readonly budgetBytes?: number;
 }
 
