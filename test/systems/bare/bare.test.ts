@@ -88,9 +88,9 @@ test('a call for a hypervisor is an invalid opcode: there is none', () => {
   expect(guest('0f01c1').events.find(is('trap'))).toMatchObject({ vector: 6, pc: 0x10_0000n });
 });
 test('what is not implemented ends the run by its name', () => {
-  expect(guest('90 660ffeca').result).toMatchObject({
+  expect(guest('90 d9fe').result).toMatchObject({
     how: 'killed',
-    reason: expect.stringMatching(/^not implemented: .*paddd.* at 100001$/),
+    reason: expect.stringMatching(/^not implemented: .*fsin.* at 100001$/),
   });
 });
 test('an access where there is no memory ends the run with both addresses', () => {
