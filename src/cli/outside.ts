@@ -11,12 +11,13 @@ import { VERBS } from './verbs.js';
 /** An answer that goes on is cut here: nobody reads more in a pane. */
 const ANSWER_BYTES_MAX = 4 << 20;
 
-export function outsideOf(source: Source): Outside {
+/** @param main the program whose verbs are run */
+export function outsideOf(source: Source, main = process.argv[1]!): Outside {
   let rerun: Promise<Rerun | string> | undefined;
   return {
     verbs: VERBS.filter(v => v.name !== 'open').map(({ name, summary }) => ({ name, summary })),
     complete,
-    run,
+    run: (command, watch) => run(main, command, watch),
     rerun: () => (rerun ??= rerunFor(source)),
     check: of => broken(of),
     copy: () => false,
@@ -49,9 +50,13 @@ async function complete(words: readonly string[], file: string, position: string
   return [name, file, ...rest, ...(known ? [position] : [])];
 }
 
-function run(command: readonly string[], { signal }: { signal?: AbortSignal | undefined }): Promise<Answer> {
+function run(
+  main: string,
+  command: readonly string[],
+  { signal }: { signal?: AbortSignal | undefined },
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [...process.execArgv, process.argv[1]!, ...command], {
+    const child = spawn(process.execPath, [...process.execArgv, main, ...command], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, NO_COLOR: '1' },
     });

@@ -5,6 +5,7 @@ import type { Instance } from 'ink';
 import { Trouble } from '../base/trouble.js';
 import type { Source } from '../recording/source.js';
 import type { Position } from '../state/position.js';
+import { note } from './actions/action.js';
 import type { Drawn } from './app.js';
 import { Desk } from './desk.js';
 import { follow } from './follow.js';
@@ -14,7 +15,7 @@ import type { Outside } from './outside.js';
 import { Painter, Rows } from './screen/painter.js';
 import { Terminal } from './screen/terminal.js';
 import { depthOf } from './screen/theme.js';
-import { initial } from './state.js';
+import { initial, type Ui } from './state.js';
 import { World } from './world.js';
 
 /**
@@ -59,7 +60,7 @@ export async function openDebugger(
     return true;
   };
   const world = new World(source, notes, { ...outside, copy });
-  const desk: Desk = new Desk(initial(at, source.count, terminal.size), world, draw, fail);
+  const desk: Desk = new Desk(welcome(initial(at, source.count, terminal.size), notes), world, draw, fail);
   terminal.enter();
   let app: Instance | undefined;
   let unfollow = (): void => {};
@@ -84,6 +85,12 @@ export async function openDebugger(
   }
   if (failure) throw withNotes(failure.error, notes);
 }
+
+/** Says that there is a story, where there is one. */
+const welcome = (ui: Ui, { all }: Notes): Ui =>
+  ui.at.seq < 0 && all.length > 0
+    ? note(ui, `${all.length} notes tell what happens here: n goes to the next   ? keys   q quit`)
+    : ui;
 
 /** Says where what the user wrote is; nothing of it is lost, since notes are written at once. */
 function withNotes(error: unknown, notes: Notes): unknown {

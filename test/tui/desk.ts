@@ -3,6 +3,7 @@ import { openRecording } from '../../src/recording/reader.js';
 import { Desk } from '../../src/tui/desk.js';
 import { layoutOf } from '../../src/tui/layout.js';
 import { Notes } from '../../src/tui/notes.js';
+import type { Outside } from '../../src/tui/outside.js';
 import { fitLine, textOf } from '../../src/tui/screen/text.js';
 import { initial } from '../../src/tui/state.js';
 import { World } from '../../src/tui/world.js';
@@ -16,16 +17,21 @@ export interface Session {
   close(): void;
 }
 
-export async function openSession(file: string, size = { columns: 160, rows: 50 }, at = -1): Promise<Session> {
+export async function openSession(
+  file: string,
+  size = { columns: 160, rows: 50 },
+  at = -1,
+  outside?: Outside,
+): Promise<Session> {
   const source = openRecording(file);
-  const world = new World(source, Notes.of(file, source.count));
+  const world = new World(source, Notes.of(file, source.count), outside);
   const desk = new Desk(initial({ seq: at }, source.count, size), world, () => {});
   await desk.work();
   return {
     desk,
     async press(...keys) {
       for (const key of keys) desk.press(key);
-      while (!desk.idle) await new Promise(resolve => setImmediate(resolve));
+      while (!desk.settled) await new Promise(resolve => setImmediate(resolve));
     },
     screen() {
       return Object.fromEntries(
