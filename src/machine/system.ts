@@ -39,6 +39,8 @@ export interface Host {
   run(until: Ticks): 'limit' | 'busy' | Ended;
   /** From now on in full detail, told to `log`; or no longer. Between runs. The main stream stays the same. */
   trace(log: Log | undefined): void;
+  /** The number of the guest's call stack (Sinks.intern) where it is now, between runs. */
+  stack(): number;
   /** Ends a run from outside: writes the `end` event. */
   end(ended: Ended): Ended;
   /** What of the host, beyond the machine, must be kept with a checkpoint. The same run gives the same bytes. */

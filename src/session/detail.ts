@@ -9,9 +9,8 @@ import { type Block, eventAt } from '../events/block.js';
 import type { Event } from '../events/kinds.js';
 import { isaOf } from '../isa/index.js';
 import type { Source } from '../recording/source.js';
-import { memoryAt } from './memory.js';
 import { rerunDetail } from './rerun.js';
-import { type FoundStore, findStore } from './stores.js';
+import { type FoundStore, findStore, stackAt } from './stores.js';
 import { SYSTEMS } from './systems.js';
 
 export interface DetailEntry {
@@ -57,11 +56,11 @@ export function whyNoRerun({ header, checkpoints }: Source): string | undefined 
 export function rerunOf(source: Source): {
   detail(from: number, to: number, options?: RerunOptions): AsyncIterable<DetailEntry>;
   store(at: Paddr, from: number, before: number, options?: RerunOptions): Promise<FoundStore | undefined>;
-  memory(at: { readonly seq: number; readonly sub?: number }, options?: RerunOptions): Promise<Uint8Array>;
+  stack(seq: number, ticks: number, options?: RerunOptions): Promise<readonly bigint[]>;
 } {
   return {
     store: (at, from, before, options) => drive(findStore(source, at, from, before), options),
-    memory: (at, options) => drive(memoryAt(source, at), options),
+    stack: (seq, ticks, options) => drive(stackAt(source, seq, ticks), options),
     async *detail(from, to, { signal, onProgress } = {}) {
       const isa = isaOf(source.header.isa);
       if (!isa) throw new Trouble(`${source.name}: no processor is called ${source.header.isa}`);

@@ -7,10 +7,11 @@ import { frameOf } from '../base/brand.js';
 import type { Work } from '../base/work.js';
 import { type Block, eventAt } from '../events/block.js';
 import { KIND } from '../events/kinds.js';
+import { isaOf } from '../isa/index.js';
 import { PAGE_FLAGS } from '../machine/engine/layout.js';
 import { VIA } from '../machine/engine/memory.js';
 import type { Source } from '../recording/source.js';
-import { advance, logFrom, rerunDetail, SLICE_TICKS, Stacks, ticksOf } from './rerun.js';
+import { advance, checkpointBefore, logFrom, rerunDetail, SLICE_TICKS, Stacks, ticksOf } from './rerun.js';
 import { resumeHost } from './state.js';
 
 /** A store, as entry `sub` of the detail behind event `seq`. */
@@ -21,8 +22,8 @@ export interface FoundStore {
   readonly to: bigint;
   readonly old: bigint;
   readonly new: bigint;
-  /** By register number, before the storing instruction; those that are zero are missing. */
-  readonly registers: readonly (bigint | undefined)[];
+  /** The storing instruction. */
+  readonly pc: bigint;
 }
 
 /**
@@ -66,9 +67,10 @@ function* lastStoreIn(source: Source, n: number, at: Paddr, end: number, before:
 
 /** The store itself: the last one into `at` in the detail behind event `after`. */
 function* inDetail(source: Source, at: Paddr, after: number, before: number): Work<FoundStore | undefined> {
+  const pcRegister = isaOf(source.header.isa)?.roles.pc;
   let found: FoundStore | undefined;
   let sub = 0;
-  const registers: (bigint | undefined)[] = [];
+  let pc = 0n;
   const take = (block: Block): void => {
     for (let i = 0; i < block.count; i++) {
       const anchor = block.first + block.back[i]! - 1;
@@ -77,14 +79,27 @@ function* inDetail(source: Source, at: Paddr, after: number, before: number): Wo
       const e = eventAt(block, i);
       if (block.kind[i] === KIND.step && e.kind === 'step') {
         let item = 0;
-        for (let r = 0; r < 64; r++) if ((e.mask >> BigInt(r)) & 1n) registers[r] = e.values[item++]!;
+        for (let r = 0; r < 64; r++) {
+          if (((e.mask >> BigInt(r)) & 1n) === 0n) continue;
+          if (r === pcRegister) pc = e.values[item]!;
+          item++;
+        }
       } else if (e.kind === 'store' && anchor === after && e.at !== 0n) {
         const physical = Number(e.physical);
         if (physical < at + 8 && physical + e.bytes > at)
-          found = { seq: after, sub, ticks: e.ticks, to: e.at, old: e.old, new: e.new, registers: [...registers] };
+          found = { seq: after, sub, ticks: e.ticks, to: e.at, old: e.old, new: e.new, pc };
       }
     }
   };
   yield* rerunDetail(source, Math.max(0, after), Math.max(0, after) + 1, take);
   return found;
+}
+
+/** The guest's callers, innermost first, at an instruction after event `seq`: where `ticks` have gone by. */
+export function* stackAt(source: Source, seq: number, ticks: number): Work<readonly bigint[]> {
+  const n = checkpointBefore(source, seq);
+  const stacks = new Stacks();
+  const host = resumeHost(source, n, { log: logFrom(source.checkpoints[n]!.seq, () => {}), intern: stacks.intern });
+  yield* advance(host, ticks, SLICE_TICKS.plain, () => false);
+  return stacks.stack(host.stack());
 }

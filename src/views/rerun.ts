@@ -1,7 +1,6 @@
 /** Detail that was not recorded, from executing again. The live half implements it; where it is missing, a view says why. */
 import type { Paddr, Vaddr } from '../base/brand.js';
 import type { Progress } from '../base/work.js';
-import type { Position } from '../state/position.js';
 
 /** One entry of detail, as a re-run gives it: what happened after main-stream event `seq`, as its entry `sub` (from 1). */
 export interface Detail {
@@ -42,14 +41,14 @@ export interface RerunStore {
   readonly to: bigint;
   readonly old: bigint;
   readonly new: bigint;
-  /** By register number, before the storing instruction; those that are zero are missing. */
-  readonly registers: readonly (bigint | undefined)[];
+  /** The storing instruction. */
+  readonly pc: bigint;
 }
 export interface Rerun {
   /** Detail after events from .. to-1. */
   detail(from: number, to: number, options?: RerunOptions): AsyncIterable<Detail>;
   /** The last store of the guest into the eight bytes at `at`, after event `from` and before event `before`, that no event told of. */
   store(at: Paddr, from: number, before: number, options?: RerunOptions): Promise<RerunStore | undefined>;
-  /** All of guest memory at a position. */
-  memory(at: Position, options?: RerunOptions): Promise<Uint8Array>;
+  /** The guest's callers, innermost first, at an instruction after event `seq`: where `ticks` have gone by. */
+  stack(seq: number, ticks: number, options?: RerunOptions): Promise<readonly bigint[]>;
 }

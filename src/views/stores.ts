@@ -8,12 +8,11 @@ import type { Work } from '../base/work.js';
 import { type Block, eventAt } from '../events/block.js';
 import { KIND, type Space } from '../events/kinds.js';
 import type { Source } from '../recording/source.js';
-import { formatOf, isaOfSource } from '../state/formats.js';
+import { isaOfSource } from '../state/formats.js';
 import { eventOf } from './at.js';
 import { registersAt } from './registers.js';
 import type { Rerun, RerunOptions } from './rerun.js';
-import { type StackLine, symbolAt, symbolText } from './symbols.js';
-import { unwindAt } from './unwind.js';
+import { type StackLine, symbolText } from './symbols.js';
 
 export interface Stored {
   /** Where it stands: as detail entry `sub` of event `seq`. */
@@ -77,32 +76,24 @@ function place(source: Source, block: Block, i: number): Found {
   throw new Error('internal error: a detail entry has no place');
 }
 
-/** The registers before the storing instruction, from recorded detail. */
-function registersBefore(source: Source, { seq, sub }: Found): bigint[] {
-  const registers: bigint[] = [];
-  for (const r of registersAt(source, { seq, sub })) registers[r.number] = r.value;
-  return registers;
+/** The instruction of a recorded store. */
+function pcOf(source: Source, { seq, sub }: Found): bigint | undefined {
+  const pc = isaOfSource(source)?.roles.pc;
+  return registersAt(source, { seq, sub }).find(r => r.number === pc)?.value;
 }
-
 /** The storing instruction and, by a re-run, its callers. */
-async function stackAt(
+async function stackOf(
   source: Source,
-  found: Found,
-  registers: readonly (bigint | undefined)[],
+  { seq, ticks }: Found,
+  pc: bigint | undefined,
   rerun: Rerun | undefined,
+  options: RerunOptions,
 ): Promise<readonly StackLine[]> {
-  const isa = isaOfSource(source);
-  const format = formatOf(source, 'guest');
-  const addresses: Vaddr[] = [];
-  const pc = isa && registers[isa.roles.pc];
-  if (pc !== undefined) addresses.push(asVaddr(pc));
-  const [fp, root] = isa ? [registers[isa.roles.fp], registers[isa.roles.root]] : [];
-  if (rerun && format && fp !== undefined && root !== undefined) {
-    const memory = await rerun.memory(found);
-    const isCode = (at: Vaddr): boolean => symbolAt(source.symbols, at) !== undefined;
-    addresses.push(...unwindAt(memory, format, format.rootOf(root), fp, isCode));
-  }
-  return addresses.map(at => ({ at, text: symbolText(source.symbols, at) }));
+  const callers = rerun ? await rerun.stack(seq, ticks, options) : [];
+  return [...(pc === undefined ? [] : [pc]), ...callers].map(address => {
+    const at = asVaddr(address);
+    return { at, text: symbolText(source.symbols, at) };
+  });
 }
 
 /**
@@ -127,16 +118,15 @@ export async function originOf(
   if (full) {
     const found = await drive(recordedStore(source, at, from, adopt));
     if (found) {
-      const stack = await stackAt(source, found, registersBefore(source, found), again);
+      const stack = await stackOf(source, found, pcOf(source, found), again, options);
       return { kind: 'store', store: { ...found, stack, from: 'the recording', withoutCallers } };
     }
   } else if (again) {
     const found = await again.store(at, from, adopt, options);
     if (found) {
-      const { registers, ...store } = found;
-      const to = asVaddr(found.to);
-      const stack = await stackAt(source, { ...store, to }, registers, again);
-      return { kind: 'store', store: { ...store, to, stack, from: 'a re-run', withoutCallers } };
+      const { pc, ...store } = { ...found, to: asVaddr(found.to) };
+      const stack = await stackOf(source, store, pc, again, options);
+      return { kind: 'store', store: { ...store, stack, from: 'a re-run', withoutCallers } };
     }
   }
   if (!full && !again)

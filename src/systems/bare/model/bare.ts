@@ -275,7 +275,7 @@ export class Bare implements Host {
     this.heard?.(text);
   }
 
-  private stack(): number {
+  stack(): number {
     const inCode = (address: bigint): boolean => this.code.some(([from, to]) => address >= from && address < to);
     return this.intern(unwind(this.owner.memory, this.peek, inCode));
   }
