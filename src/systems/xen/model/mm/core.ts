@@ -19,7 +19,7 @@ import { type DescriptorTables, noTables } from './segments.js';
 export type Rc = number;
 /** Never seen by a guest (xen/include/xen/errno.h). */
 export const ERESTART = -85;
-/** Entries looked at before a call gives way: some tenths of a second of a page-table heavy boot's pins. */
+/** Entries looked at before a call gives way: some 256 level-1 tables, about a tenth of a second. */
 const WORK_MAX = 2 ** 17;
 
 /** A reference to a table that is yet to be given back (vcpu.arch.old_guest_table). */

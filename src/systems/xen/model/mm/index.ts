@@ -17,7 +17,7 @@ import { FLAG, type FrameTable, OWNER } from './frames.js';
 import { memoryOp } from './memory-op.js';
 import { mmuextOp, newBaseptr, pin } from './mmuext.js';
 import { type PtwrAnswer, type PtwrStore, ptwr, tableAt } from './ptwr.js';
-import { getPageAndType, putPending } from './references.js';
+import { getPageAndType, putPageAndType, putPending } from './references.js';
 import { packMm, type SavedMm, unpackMm } from './saved.js';
 import { ldtPage, setGdt, updateDescriptor } from './segments.js';
 import { mmuUpdate, updateVaMapping, updateVaMappingOtherdomain } from './update.js';
@@ -82,7 +82,10 @@ export class Mm {
   }
   /** Xen does so no more. */
   letGo(mfn: Frame): void {
-    this.whole(() => putPageAndType(this.core, mfn));
+    this.whole(() => {
+      putPageAndType(this.core, mfn);
+      return 0;
+    });
   }
   /**
    * Pins a table, with what is in memory then.
