@@ -1,16 +1,28 @@
-// npm start: records a built-in guest and shows what can be asked of it, each answer under the command that gives it.
+// npm start: opens the debugger on a built-in recording with a story, which n tells step by step. Without a terminal, or with
+// --script: records a built-in guest and shows what can be asked of it, each answer under the command that gives it.
 // With arguments it is the command itself: npm start -- map run.rewalk 50%
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const main = join(dirname(dirname(fileURLToPath(import.meta.url))), 'dist', 'cli', 'main.js');
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const main = join(root, 'dist', 'cli', 'main.js');
 const given = process.argv.slice(2);
-if (given.length > 0) process.exit(spawnSync(process.execPath, [main, ...given], { stdio: 'inherit' }).status ?? 2);
+const script = given[0] === '--script';
+if (given.length > 0 && !script)
+  process.exit(spawnSync(process.execPath, [main, ...given], { stdio: 'inherit' }).status ?? 2);
 
 const dir = mkdtempSync(join(tmpdir(), 'rewalk-'));
+const TOUR = 'early-pagetable-crash.rewalk';
+if (!script && process.stdin.isTTY && process.stdout.isTTY) {
+  // A copy: bookmarks are kept beside the recording, and the one that comes with rewalk stays as it is.
+  for (const name of [TOUR, `${TOUR}.notes.json`]) copyFileSync(join(root, 'recordings', 'xen', name), join(dir, name));
+  const { status } = spawnSync(process.execPath, [main, 'open', TOUR], { stdio: 'inherit', cwd: dir });
+  rmSync(dir, { recursive: true, force: true });
+  process.exit(status ?? 2);
+}
 const RUN = 'run.rewalk';
 const STORY = [
   [
