@@ -9,7 +9,9 @@ import { iret } from './bounce.js';
 import { callbackOp, nmiOp, setCallbacks, setTrapTable } from './callbacks.js';
 import { type Answer, failed, type Handler } from './domain.js';
 import { eventChannelOp } from './io/evtchn.js';
-import { physdevOp, setTimerOp, vcpuOp } from './io/vcpu-op.js';
+import { grantTableOp } from './io/grants.js';
+import { hvmOp, physdevOp, platformOp, XENPMU_OP, xenpmuOp } from './io/refused.js';
+import { setTimerOp, vcpuOp } from './io/vcpu-op.js';
 import { fpuTaskswitch, getDebugreg, setDebugreg, setSegmentBase, stackSwitch, vmAssist } from './misc.js';
 import { multicall } from './multicall.js';
 import { consoleIo, schedOp, schedOpCompat } from './sched.js';
@@ -36,6 +38,10 @@ const HANDLERS: Readonly<Record<number, Handler<Xen>>> = {
   [HYPERCALL.vcpu_op]: vcpuOp,
   [HYPERCALL.event_channel_op]: eventChannelOp,
   [HYPERCALL.physdev_op]: physdevOp,
+  [HYPERCALL.grant_table_op]: grantTableOp,
+  [HYPERCALL.platform_op]: platformOp,
+  [HYPERCALL.hvm_op]: hvmOp,
+  [XENPMU_OP]: xenpmuOp,
 };
 
 /** Arguments of each call (hypercall_args_table); all five where it is none we know. */
@@ -78,6 +84,7 @@ const ARGUMENTS: Readonly<Record<number, number>> = {
   [HYPERCALL.domctl]: 1,
   [HYPERCALL.kexec_op]: 2,
   [HYPERCALL.tmem_op]: 1,
+  [XENPMU_OP]: 2,
 };
 const ARGUMENTS_MAX = 5;
 /** In the order of the interface; rax has the number, and the result. */

@@ -9,7 +9,8 @@
  *         8 ...    its L1 tables, one for 2 MiB of M2P, which is 1 GiB of memory
  *         ...      the M2P: 8 bytes a machine frame
  *         ...      shared_info: the domain's, though it is none of its guest frames
- *         ...      the domain's frames, to the end of memory
+ *         ...      the domain's frames
+ *         ...      its grant table's, to the end of memory; a domain of less than 32 MiB has none
  *
  * Which machine frame a guest frame has is an accident of the allocator in life, and guests that mistake one for the other
  * work until it changes. Here neighbours are never neighbours: pfn 0, 1, 2 ... go round the domain's frames in steps of
@@ -46,21 +47,29 @@ export interface MachineLayout {
   /** First of the domain's frames, and how many it has. */
   readonly domain: number;
   readonly domainFrames: number;
+  /** First frame of the grant table, and how many it may have. */
+  readonly grants: number;
+  readonly grantFrames: number;
 }
 
 const ENTRIES = PAGE_BYTES / 8;
+const GRANT_FRAMES = 4;
+const GRANTS_FROM_FRAMES = 2 ** 13;
 
 /** @param domainFrames what the guest gets, at least 2 */
 export function layoutFor(domainFrames: number): MachineLayout {
+  const grantFrames = domainFrames < GRANTS_FROM_FRAMES ? 0 : GRANT_FRAMES;
   let m2pFrames = 1;
   for (;;) {
     const m2pL1s = Math.ceil(m2pFrames / ENTRIES);
     const m2p = M2P_TABLES.l1 + m2pL1s;
     const domain = m2p + m2pFrames + 1;
-    const frames = domain + domainFrames;
+    const grants = domain + domainFrames;
+    const frames = grants + grantFrames;
     const needed = Math.ceil(frames / ENTRIES);
+    const sharedInfo = asFrame(domain - 1);
     if (needed <= m2pFrames)
-      return { frames, m2pL1s, m2p, m2pFrames, sharedInfo: asFrame(domain - 1), domain, domainFrames };
+      return { frames, m2pL1s, m2p, m2pFrames, sharedInfo, domain, domainFrames, grants, grantFrames };
     m2pFrames = needed;
   }
 }

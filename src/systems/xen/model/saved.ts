@@ -9,7 +9,8 @@ import { X86_64 } from '../../../isa/x86_64.js';
 import type { LinuxFacts, Task } from '../../../kernels/linux/linux.js';
 import type { Generation } from './domain.js';
 import type { QueueRecords } from './image.js';
-import type { Port } from './io/evtchn.js';
+import { PORTS_MAX, type Port } from './io/evtchn.js';
+import { ARRAY_PAGES_MAX, CONTROL_BYTES, PRIORITIES } from './io/fifo.js';
 import type { Io } from './io/io.js';
 import type { SavedMm } from './mm/index.js';
 import type { Callback, TrapGate, Vcpu } from './vcpu.js';
@@ -111,9 +112,32 @@ function ioIn(v: unknown, frames: number): Io | undefined {
     [v.blocked, v.runningSince].every(tick) &&
     [v.console, v.xenstore].every(page) &&
     isObject(v.store) &&
-    [v.store.input, v.store.output].every(t => typeof t === 'string' && t.length <= 2 ** 17);
+    [v.store.input, v.store.output].every(t => typeof t === 'string' && t.length <= 2 ** 17) &&
+    (v.fifo === undefined || isFifo(v.fifo, frames)) &&
+    (v.grants === undefined || (isObject(v.grants) && isWhole(v.grants.frames, GRANTS_END))) &&
+    (v.eoiMap === undefined || isWhole(v.eoiMap, frames));
   return whole ? { ...(v as unknown as Io), ports: new Map(v.ports) } : undefined;
 }
+/** As many frames as a grant table may ever have. */
+const GRANTS_END = 65;
+const isFifo = (v: unknown, frames: number): boolean =>
+  isObject(v) &&
+  isWhole(v.control, frames * PAGE_BYTES - CONTROL_BYTES + 1) &&
+  Array.isArray(v.pages) &&
+  v.pages.length <= ARRAY_PAGES_MAX &&
+  v.pages.every(page => isWhole(page, frames)) &&
+  Array.isArray(v.tails) &&
+  v.tails.length === PRIORITIES &&
+  v.tails.every(port => isWhole(port, PORTS_MAX)) &&
+  isObject(v.ports) &&
+  Object.entries(v.ports).every(
+    ([port, p]) =>
+      /^\d{1,4}$/.test(port) &&
+      isObject(p) &&
+      isWhole(p.priority, PRIORITIES) &&
+      isWhole(p.last, PRIORITIES) &&
+      typeof p.waiting === 'boolean',
+  );
 const isPort = (v: unknown): v is [number, Port] => {
   if (!Array.isArray(v) || !isWhole(v[0], 4096) || !isObject(v[1])) return false;
   const { state, virq, remote, device } = v[1];

@@ -1,6 +1,7 @@
 /** The console, and the ways a guest stops: console_io (drivers/char/console.c), sched_op (common/sched/core.c). */
 import { ERRNO } from '../names.js';
 import { type Answer, failed, type Handler } from './domain.js';
+import { poll } from './io/evtchn.js';
 import type { Xen } from './xen.js';
 
 const CONSOLE = { write: 0, read: 1 } as const;
@@ -42,12 +43,46 @@ function block(xen: Xen): bigint {
   if (!xen.upcallPending) xen.idle();
   return 0n;
 }
+const POLL_PORTS_MAX = 128;
+/**
+ * do_poll: waits until one of some ports is pending, whether masked or not, or until a time. struct sched_poll: ports,
+ * u32 nr_ports, u64 timeout. The timer may ring meanwhile, once, and be one of them.
+ */
+function pollPorts(xen: Xen, arg: bigint): bigint {
+  const words = xen.guest.words(arg, 3);
+  if (!words) return failed(ERRNO.EFAULT);
+  const [list, count, timeout] = [words[0]!, u32(words[1]!), words[2]!];
+  if (count > POLL_PORTS_MAX) return failed(ERRNO.EINVAL);
+  const ports = xen.copyFrom(list, 4 * count);
+  if (!ports) return failed(ERRNO.EFAULT);
+  const view = new DataView(ports.buffer, ports.byteOffset);
+  const isOver = (): boolean | undefined => {
+    let over = xen.upcallPending && !xen.upcallMask;
+    for (let n = 0; n < count && !over; n++) {
+      const pending = poll(xen, view.getUint32(4 * n, true));
+      if (pending === undefined) return undefined;
+      over = pending;
+    }
+    return over;
+  };
+  for (const rounds of [0, 1, 2]) {
+    const over = isOver();
+    if (over === undefined) return failed(ERRNO.EINVAL);
+    if (over || (timeout !== 0n && timeout <= BigInt(xen.ticks))) return 0n;
+    if (rounds < 2) xen.idle(timeout === 0n ? undefined : timeout);
+    if (xen.over) return 0n;
+  }
+  return 0n;
+}
+
 export const schedOp: Handler<Xen> = (xen, [command, arg]) => {
   switch (u32(command!)) {
     case SCHED.yield:
       return 0n;
     case SCHED.block:
       return block(xen);
+    case SCHED.poll:
+      return pollPorts(xen, arg!);
     case SCHED.shutdown:
     case SCHED.shutdownCode: {
       const reason = xen.copyFrom(arg!, 4);

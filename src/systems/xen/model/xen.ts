@@ -195,20 +195,23 @@ export class Xen implements Host, Domain {
     }
     return 'busy';
   }
-  /** The guest waits (vcpu_block): time goes on to when the timer rings. */
-  idle(): void {
+  /** The guest waits (vcpu_block): time goes on to when the timer rings, or to `until`, a system time. */
+  idle(until?: bigint): void {
     if (typeLine(this) && this.upcallPending) return;
-    const skipped = deadline(this) - this.ticks;
-    if (this.io.timer === undefined) {
+    const { timer } = this.io;
+    const rings = timer !== undefined && (until === undefined || BigInt(timer) <= until);
+    const to = rings ? timer : until;
+    if (to === undefined || to > Number.MAX_SAFE_INTEGER) {
       this.stop({ how: 'halted', reason: 'the guest waits for an event, and there is nothing that could raise one' });
       return;
     }
+    const skipped = Number(to) - this.ticks;
     if (skipped > 0) {
       this.tell({ kind: 'idle', skipped: BigInt(skipped) });
       this.cpu.machine.skip(skipped);
       waited(this, skipped);
     }
-    ring(this);
+    if (rings) ring(this);
   }
   /** The run is over; the first reason counts. Whoever is at work returns normally. */
   stop(ended: Ended): void {

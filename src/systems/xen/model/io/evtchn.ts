@@ -1,26 +1,17 @@
 /**
  * Event channels: what Xen has instead of interrupts (common/event_channel.c). A port is bound to something that raises it:
  * a virtual interrupt, another port of one's own (ipi), or a port of another domain, here that of a back end (devices.ts).
- *
- * How a raised port reaches the guest, with the two-level form (common/event_2l.c): its bit in `pending`; if it was clear,
- * and the port is not masked, the bit of its word in the vcpu's selector; if that was clear, the vcpu's byte "upcall
- * pending". Everything but the ports themselves is in memory the guest writes to, so it is never kept here.
- *
- *   shared_info   0x800 pending   u64[64]      vcpu_info   0 upcall_pending u8      8 pending_sel u64
- *                 0xa00 mask      u64[64]                  1 upcall_mask    u8
+ * How a raised port reaches the guest is told in two-level.ts and in fifo.ts; a domain starts with two levels and may change.
+ * Everything of a port but what it is bound to is in memory the guest writes to, so it is never kept here.
  */
-import { paddrOf } from '../../../../base/brand.js';
 import { ERRNO } from '../../names.js';
 import { failed, type Handler } from '../domain.js';
 import type { Xen } from '../xen.js';
 import { type Device, notified } from './devices.js';
+import { destroy, expandArray, formOf, initControl, LINK_BITS, bound as portBound, setPriority } from './fifo.js';
 
-/** Ports with the two-level form. */
+/** Ports with the two-level form, and as many as there may be with the other (max_evtchn_port is the toolstack's choice). */
 export const PORTS_MAX = 4096;
-const PENDING = 0x800;
-const MASK = 0xa00;
-const SELECTOR = 8;
-const BITS = 64;
 
 export const VIRQ = { timer: 0, debug: 1, console: 2, last: 23 } as const;
 /** Those each vcpu has its own of (virq_is_global). */
@@ -36,50 +27,27 @@ const STATUS = { closed: 0, unbound: 1, interdomain: 2, virq: 4, ipi: 5 } as con
 /** Ports by number. Port 0 is never used. */
 export type Ports = Map<number, Port>;
 
-const freePort = (ports: Ports): number => {
-  for (let port = 1; port < PORTS_MAX; port++) if (!ports.has(port)) return port;
+/** Binds the lowest port that is free (get_free_port); -ENOSPC when there is none. */
+function bind(xen: Xen, what: Port): number {
+  const { ports } = xen.io;
+  const form = formOf(xen);
+  for (let port = 1; port < PORTS_MAX; port++) {
+    if (ports.has(port) || form.isBusy(xen, port)) continue;
+    ports.set(port, what);
+    portBound(xen, port);
+    return port;
+  }
   return -ERRNO.ENOSPC;
-};
-
-/** A bit of an array in the shared page: reads it, sets or clears it, and tells what it was. */
-function exchangeBit(xen: Xen, array: number, port: number, on: boolean): boolean {
-  const at = paddrOf(xen.layout.sharedInfo, array + 8 * Math.floor(port / BITS));
-  const bit = 1n << BigInt(port % BITS);
-  const word = xen.memory.read(at, 8);
-  const was = (word & bit) !== 0n;
-  if (was !== on) xen.memory.hostStore(at, 8, on ? word | bit : word & ~bit);
-  return was;
 }
-const isSet = (xen: Xen, array: number, port: number): boolean => {
-  const at = paddrOf(xen.layout.sharedInfo, array + 8 * Math.floor(port / BITS));
-  return ((xen.memory.read(at, 8) >> BigInt(port % BITS)) & 1n) !== 0n;
-};
-
-/** Raises a port (evtchn_2l_set_pending). */
-export function raise(xen: Xen, port: number): void {
-  if (exchangeBit(xen, PENDING, port, true)) return;
-  xen.tell({ kind: 'pending', port, old: false, new: true });
-  if (!isSet(xen, MASK, port)) select(xen, port);
-}
-/** The vcpu's part: which word has a pending bit, and that there is one. */
-function select(xen: Xen, port: number): void {
-  const word = xen.vcpuWord(SELECTOR);
-  const bit = 1n << BigInt(Math.floor(port / BITS));
-  if (word & bit) return;
-  xen.setVcpuWord(SELECTOR, word | bit);
-  xen.markPending();
-}
+/** Raises a port (evtchn_port_set_pending). */
+export const raise = (xen: Xen, port: number): void => formOf(xen).raise(xen, port);
+/** evtchn_port_poll: whether it is pending; undefined for no port. */
+export const poll = (xen: Xen, port: number): boolean | undefined =>
+  xen.io.ports.has(port) ? formOf(xen).isPending(xen, port) : undefined;
 /** Raises the port that a virtual interrupt is bound to, if one is (send_guest_vcpu_virq). */
 export function raiseVirq(xen: Xen, virq: number): void {
   for (const [port, bound] of xen.io.ports) if (bound.state === 'virq' && bound.virq === virq) raise(xen, port);
 }
-/** evtchn_2l_unmask. */
-function unmask(xen: Xen, port: number): void {
-  if (!exchangeBit(xen, MASK, port, false)) return;
-  xen.tell({ kind: 'mask', port, old: true, new: false });
-  if (isSet(xen, PENDING, port)) select(xen, port);
-}
-
 const OP = {
   bindInterdomain: 0,
   bindVirq: 1,
@@ -112,9 +80,8 @@ const COMMANDS: Readonly<Record<number, Command>> = {
     run(xen, args) {
       const [domain, remote] = [args.getUint16(0, true), args.getUint16(2, true)];
       if (domain !== DOMID_SELF && domain !== xen.id) return -ERRNO.ESRCH;
-      const port = freePort(xen.io.ports);
+      const port = bind(xen, { state: 'unbound', remote: remote === DOMID_SELF ? xen.id : remote });
       if (port < 0) return port;
-      xen.io.ports.set(port, { state: 'unbound', remote: remote === DOMID_SELF ? xen.id : remote });
       args.setUint32(4, port, true);
       return 0;
     },
@@ -131,9 +98,8 @@ const COMMANDS: Readonly<Record<number, Command>> = {
       if (vcpu !== 0) return -ERRNO.ENOENT;
       for (const bound of xen.io.ports.values())
         if (bound.state === 'virq' && bound.virq === virq) return -ERRNO.EEXIST;
-      const port = freePort(xen.io.ports);
+      const port = bind(xen, { state: 'virq', virq });
       if (port < 0) return port;
-      xen.io.ports.set(port, { state: 'virq', virq });
       args.setUint32(8, port, true);
       return 0;
     },
@@ -144,9 +110,8 @@ const COMMANDS: Readonly<Record<number, Command>> = {
     answers: true,
     run(xen, args) {
       if (args.getUint32(0, true) !== 0) return -ERRNO.ENOENT;
-      const port = freePort(xen.io.ports);
+      const port = bind(xen, { state: 'ipi' });
       if (port < 0) return port;
-      xen.io.ports.set(port, { state: 'ipi' });
       args.setUint32(4, port, true);
       return 0;
     },
@@ -156,7 +121,7 @@ const COMMANDS: Readonly<Record<number, Command>> = {
     run(xen, args) {
       const port = args.getUint32(0, true);
       if (!xen.io.ports.delete(port)) return -ERRNO.EINVAL;
-      if (exchangeBit(xen, PENDING, port, false)) xen.tell({ kind: 'pending', port, old: true, new: false });
+      formOf(xen).clear(xen, port);
       return 0;
     },
   },
@@ -209,7 +174,7 @@ const COMMANDS: Readonly<Record<number, Command>> = {
     run(xen, args) {
       const port = args.getUint32(0, true);
       if (!xen.io.ports.has(port)) return -ERRNO.EINVAL;
-      unmask(xen, port);
+      formOf(xen).unmask(xen, port);
       return 0;
     },
   },
@@ -218,16 +183,34 @@ const COMMANDS: Readonly<Record<number, Command>> = {
     run(xen, args) {
       const domain = args.getUint16(0, true);
       if (domain !== DOMID_SELF && domain !== xen.id) return -ERRNO.ESRCH;
+      for (const port of xen.io.ports.keys()) formOf(xen).clear(xen, port);
       xen.io.ports.clear();
+      destroy(xen);
       return 0;
     },
   },
+  [OP.initControl]: {
+    bytes: 24,
+    answers: true,
+    run(xen, args) {
+      args.setUint8(16, LINK_BITS);
+      return initControl(xen, args.getBigUint64(0, true), args.getUint32(8, true), args.getUint32(12, true));
+    },
+  },
+  [OP.expandArray]: { bytes: 8, run: (xen, args) => expandArray(xen, args.getBigUint64(0, true)) },
+  [OP.setPriority]: {
+    bytes: 8,
+    run: (xen, args) => setPriority(xen, args.getUint32(0, true), args.getUint32(4, true)),
+  },
 };
+/** The FIFO form came with Xen 4.4. */
+const SINCE_4_4: ReadonlySet<number> = new Set([OP.initControl, OP.expandArray, OP.setPriority]);
 
 /** do_event_channel_op(cmd, arg). */
 export const eventChannelOp: Handler<Xen> = (xen, [command, arg]) => {
-  const found = COMMANDS[Number(command! & 0xffff_ffffn)];
-  if (!found) return failed(ERRNO.ENOSYS);
+  const op = Number(command! & 0xffff_ffffn);
+  const found = COMMANDS[op];
+  if (!found || (xen.generation === '4.1' && SINCE_4_4.has(op))) return failed(ERRNO.ENOSYS);
   const bytes = xen.copyFrom(arg!, found.bytes);
   if (!bytes) return failed(ERRNO.EFAULT);
   const error = found.run(xen, new DataView(bytes.buffer, bytes.byteOffset, bytes.length));

@@ -1,10 +1,18 @@
 /** What a running domain has of Xen besides memory and processor: ports, the timer, two devices. Plain data, kept with checkpoints. */
 import type { Page } from './devices.js';
 import type { Ports } from './evtchn.js';
+import type { Fifo } from './fifo.js';
+import type { Grants } from './grants.js';
 import type { Store } from './xenstore.js';
 
 export interface Io {
   readonly ports: Ports;
+  /** The domain changed to the FIFO form. */
+  fifo?: Fifo | undefined;
+  /** Its grant table, once it asked for one. */
+  grants?: Grants | undefined;
+  /** A page whose bits say which physical interrupts want an end-of-interrupt; there are no such interrupts. */
+  eoiMap?: number | undefined;
   /** The tick at which the timer rings. */
   timer: number | undefined;
   /** Byte address of the vcpu's part: in the shared page, until the guest has moved it. */

@@ -3,7 +3,7 @@ import { asFrame, PAGE_BYTES, paddrOf } from '../../../../base/brand.js';
 import { ERRNO } from '../../names.js';
 import { failed, type Handler } from '../domain.js';
 import type { Xen } from '../xen.js';
-import { setTimer, timeInfo } from './time.js';
+import { ring, setTimer, timeInfo } from './time.js';
 
 const OP = {
   initialise: 0,
@@ -75,8 +75,10 @@ const OPS: Readonly<Record<number, Run>> = {
     const words = xen.guest.words(arg, 2);
     if (!words) return failed(ERRNO.EFAULT);
     const [at, flags] = [words[0]!, u32(words[1]!)];
-    if (flags & IN_THE_FUTURE && at < BigInt(xen.ticks)) return failed(ETIME);
-    setTimer(xen, at);
+    // 4.1 may be asked to refuse what is past; 4.17 always rings at once.
+    if (at < BigInt(xen.ticks) && xen.generation === '4.1' && flags & IN_THE_FUTURE) return failed(ETIME);
+    if (at < BigInt(xen.ticks) && xen.generation === '4.17') ring(xen);
+    else setTimer(xen, at);
     return 0n;
   },
   [OP.stopSingleshotTimer]: xen => {
@@ -123,22 +125,4 @@ export const vcpuOp: Handler<Xen> = (xen, [command, vcpu, arg]) => {
 export const setTimerOp: Handler<Xen> = (xen, [at]) => {
   setTimer(xen, at === 0n ? undefined : BigInt.asIntN(64, at!) < 0n ? BigInt(xen.ticks) : at!);
   return 0n;
-};
-
-const PHYSDEV = { setIopl: 6, setIobitmap: 7 } as const;
-/** physdev_op: what a domain without devices asks for (arch/x86/physdev.c). */
-export const physdevOp: Handler<Xen> = (xen, [command, arg]) => {
-  switch (u32(command!)) {
-    case PHYSDEV.setIopl: {
-      const iopl = xen.copyFrom(arg!, 4);
-      if (!iopl) return failed(ERRNO.EFAULT);
-      const value = new DataView(iopl.buffer, iopl.byteOffset).getUint32(0, true);
-      if (value > 3) return failed(ERRNO.EINVAL);
-      xen.vcpu.iopl = BigInt(value) << 12n;
-      return 0n;
-    }
-    case PHYSDEV.setIobitmap:
-      return 0n; // there is no port behind which something is
-  }
-  return failed(ERRNO.ENOSYS);
 };
