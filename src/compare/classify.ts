@@ -43,13 +43,23 @@ function compareAt(same: Same, seqA: number, seqB: number): Difference | undefin
   const [a, b] = [at(same.a, seqA), at(same.b, seqB)];
   if (same.same(a.block, a.i, b.block, b.i)) return undefined;
   const fields = same.fields(a.block, a.i, b.block, b.i);
-  const rebatched = a.block.kind[a.i] === KIND.batch && fields.join() === 'count';
+  const kind = a.block.kind[a.i];
+  const rebatched =
+    (kind === KIND.batch && fields.join() === 'count') ||
+    (kind === KIND.call && fields.join() === 'args' && sizeOf(same.a, seqA) !== sizeOf(same.b, seqB));
   return {
     class: rebatched ? 're-batched' : 'value',
     a: { from: seqA, seqs: [seqA] },
     b: { from: seqB, seqs: [seqB] },
     fields,
   };
+}
+
+/** How many entries the batch has that a call makes, -1 if it makes none. */
+function sizeOf(side: Side, call: number): number {
+  if (call + 1 >= side.source.count) return -1;
+  const { block, i } = at(side, call + 1);
+  return block.kind[i] === KIND.batch ? block.col.batch.count[block.row[i]!]! : -1;
 }
 
 /** Can be the same event with another value: one kind, and a call or an entry of one name. */

@@ -123,8 +123,12 @@ export function pairUp(a: readonly number[], n: number, b: readonly number[], m:
             : Math.max(length[(x + 1) * width + y]!, length[x * width + y + 1]!);
     for (let x = 0, y = 0; x < rows && y < columns; )
       if (a[from + x] === b[from + y]) out.push([from + x++, from + y++]);
-      else if (length[(x + 1) * width + y]! >= length[x * width + y + 1]!) x++;
-      else y++;
+      else {
+        const [skipX, skipY] = [length[(x + 1) * width + y]!, length[x * width + y + 1]!];
+        // Where it is all the same, the numbers decide and not the side: swapped sides give the mirror image.
+        if (skipX > skipY || (skipX === skipY && a[from + x]! > b[from + y]!)) x++;
+        else y++;
+      }
   }
   return out.concat(tail.reverse());
 }

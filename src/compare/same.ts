@@ -302,26 +302,30 @@ function hashSource(kind: KindName, name: string, rule: Rule): string {
 
 /** Frames last: the other fields say cheaply that two events are not the same. */
 const LATE = new Set<Rule>(['frame', 'entry', 'value', 'text']);
-const make = (parameters: string, body: string): unknown =>
-  new Function('mix', 'latin1', 'lists', 'hashList', `return (${parameters}) => { return ${body}; }`)(
-    mix,
-    latin1,
-    lists,
-    hashList,
-  );
-const checkOf = (kind: KindName, rules: readonly (readonly [string, Rule])[]): Check => {
-  const inOrder = [...rules.filter(([, r]) => !LATE.has(r)), ...rules.filter(([, r]) => LATE.has(r))];
-  return make('k, a, i, b, j', ['true', ...inOrder.map(([n, r]) => sameSource(kind, n, r))].join(' && ')) as Check;
-};
-const hashOf = (kind: KindName, rules: readonly (readonly [string, Rule])[]): Hash =>
-  make(
-    'k, s, c, i',
-    rules.reduce((h, [n, r]) => (r === 'skip' ? h : `mix(${h}, ${hashSource(kind, n, r)})`), '1'),
-  ) as Hash;
-const made = new Map<string, Check>();
-function fieldCheck(kind: KindName, name: string, rule: Rule): Check {
-  const key = `${kind}.${name}`;
-  let check = made.get(key);
-  if (!check) made.set(key, (check = make('k, a, i, b, j', sameSource(kind, name, rule)) as Check));
-  return check;
+const made = new Map<string, unknown>();
+/** A function made of text, once for each text. */
+function make<F>(parameters: string, body: string): F {
+  const key = `${parameters}: ${body}`;
+  let f = made.get(key);
+  if (!f) {
+    const names = { mix, latin1, lists, hashList };
+    f = new Function(...Object.keys(names), `return (${parameters}) => { return ${body}; }`)(...Object.values(names));
+    made.set(key, f);
+  }
+  return f as F;
 }
+type Rules = readonly (readonly [field: string, rule: Rule])[];
+const checkOf = (kind: KindName, rules: Rules): Check => {
+  const inOrder = [...rules.filter(([, r]) => !LATE.has(r)), ...rules.filter(([, r]) => LATE.has(r))];
+  const parts = inOrder.filter(([, r]) => r !== 'skip').map(([n, r]) => sameSource(kind, n, r));
+  return make('k, a, i, b, j', parts.join(' && ') || 'true');
+};
+const hashOf = (kind: KindName, rules: Rules): Hash => {
+  const parts = rules.filter(([, r]) => r !== 'skip').map(([n, r]) => hashSource(kind, n, r));
+  return make(
+    'k, s, c, i',
+    parts.reduce((h, part) => `mix(${h}, ${part})`, '1'),
+  );
+};
+const fieldCheck = (kind: KindName, name: string, rule: Rule): Check =>
+  make('k, a, i, b, j', sameSource(kind, name, rule));
