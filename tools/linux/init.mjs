@@ -4,7 +4,7 @@ import { device, dir, file, link } from './cpio.mjs';
 
 export const MARKERS = { ready: 'rewalk: ready', done: 'rewalk: done' };
 
-const SCRIPT = `#!/bin/sh
+const script = programs => `#!/bin/sh
 mount -t proc proc /proc
 echo '${MARKERS.ready}'
 n=0
@@ -13,11 +13,14 @@ while [ $n -lt 20 ]; do
   n=$((n + 1))
 done
 echo '${MARKERS.done}'
-poweroff -f
+${programs.map(({ name }) => `/bin/${name}\n`).join('')}poweroff -f
 `;
 
-/** The files of the initramfs around a static busybox. */
-export const INIT = busybox => [
+/**
+ * The files of the initramfs around a static busybox.
+ * @param programs what else is run, behind the second marker: {name, data} of static programs
+ */
+export const INIT = (busybox, programs = []) => [
   dir('bin'),
   dir('dev'),
   dir('proc'),
@@ -25,5 +28,6 @@ export const INIT = busybox => [
   device('dev/null', 1, 3),
   file('bin/busybox', busybox),
   ...['sh', 'mount', 'echo', 'poweroff'].map(name => link(`bin/${name}`, 'busybox')),
-  file('init', SCRIPT),
+  ...programs.map(({ name, data }) => file(`bin/${name}`, data)),
+  file('init', script(programs)),
 ];

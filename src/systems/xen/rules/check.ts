@@ -20,12 +20,13 @@ const ASIDE = new Set<KindName>(['regs', 'console', 'flush', 'idle', 'input', 't
 const aside = Uint8Array.from(KIND_NAMES, name => Number(ASIDE.has(name)));
 /**
  * Calls in which references come and go that no table, pin or root has: Xen keeps the page of a vcpu_info for itself (map_vcpu_info),
- * or the frames of a grant table.
+ * the frames of a grant table, or those a guest gives it to write to: event channels, ends of interrupts.
  */
 const HOST_CALLS: ReadonlySet<number> = new Set([
   HYPERCALL.vcpu_op,
   HYPERCALL.grant_table_op,
   HYPERCALL.event_channel_op,
+  HYPERCALL.physdev_op,
   HYPERCALL.set_gdt,
 ]);
 const isHostCall = (c: { readonly class: Uint8Array; readonly number: Uint32Array }, row: number): boolean =>

@@ -1,0 +1,218 @@
+/**
+ * A stock Debian kernel, unmodified, boots on Xen, runs processes and powers off. The kernel comes from apt, or from the
+ * cache (tools/fetch-linux.mjs). A machine without it skips these tests and says why, unless REWALK_LINUX=required.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Trouble } from '../../../src/base/trouble.js';
+import { finish } from '../../../src/base/work.js';
+import type { Event, KindName } from '../../../src/events/kinds.js';
+import { unpackKernel } from '../../../src/kernels/linux/image.js';
+import { openRecording, type Recording } from '../../../src/recording/reader.js';
+import { RULES } from '../../../src/rules/registry.js';
+import { type Recorded, record } from '../../../src/session/record.js';
+import { rerunEvents } from '../../../src/session/rerun.js';
+import { CLASS, HYPERCALL } from '../../../src/systems/xen/names.js';
+import { eventsIn } from '../../session/guests.js';
+
+const HERE = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+const MINUTES = 60_000;
+const MEMORY = 256 * 2 ** 20;
+const PROCESSES = 20;
+
+function fetched(...args: string[]): { folder?: string; why?: string } {
+  const { status, stdout, stderr } = spawnSync('node', [HERE('../../../tools/fetch-linux.mjs'), ...args], {
+    encoding: 'utf8',
+  });
+  if (status === 0) return { folder: stdout.trim() };
+  const why = stderr.trim().split('\n')[0] ?? 'no kernel';
+  if (process.env.REWALK_LINUX === 'required') throw new Error(why);
+  process.stderr.write(`linux tests are skipped: ${why}\n`);
+  return { why };
+}
+const { folder } = fetched();
+const cloud = folder === undefined ? {} : fetched('--cloud');
+
+const scratch = mkdtempSync(join(tmpdir(), 'rewalk-linux-'));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+/** The test's own program, and what it prints natively; undefined without a C compiler. */
+function program(): { data: Buffer; prints: string } | undefined {
+  const path = join(scratch, 'compute');
+  const built = spawnSync('gcc', ['-O2', '-static', '-o', path, HERE('compute.c'), '-lm'], { encoding: 'utf8' });
+  if (built.status === 0) return { data: readFileSync(path), prints: spawnSync(path, { encoding: 'utf8' }).stdout };
+  if (process.env.REWALK_LINUX === 'required') throw new Error(`no static C program: ${built.stderr ?? built.error}`);
+  return undefined;
+}
+
+interface Booted {
+  readonly result: Recorded;
+  readonly file: string;
+  readonly printed: readonly string[];
+}
+async function boot(from: string, name: string, programs: object[] = []): Promise<Booted> {
+  const { cpio } = await import(HERE('../../../tools/linux/cpio.mjs'));
+  const { INIT } = await import(HERE('../../../tools/linux/init.mjs'));
+  const file = join(scratch, `${name}.rewalk`);
+  const printed: string[] = [];
+  const result = finish(
+    record({
+      system: 'xen',
+      guest: 'vmlinuz',
+      image: await unpackKernel(readFileSync(join(from, 'vmlinuz')), 'vmlinuz'),
+      out: file,
+      detail: 'mmu',
+      ramdisk: cpio(INIT(readFileSync(join(from, 'busybox')), programs)),
+      commandLine: 'console=hvc0',
+      memoryBytes: MEMORY,
+      limits: { ticks: 10_000_000_000, events: 100_000_000 },
+      checkpointTicks: 2 ** 25,
+      printed: line => printed.push(line),
+    }),
+  );
+  return { result, file, printed };
+}
+/** Events of some kinds, and where the markers are among them. */
+function eventsOf(source: Recording, ...kinds: KindName[]): Event[] {
+  const wanted: ReadonlySet<string> = new Set(kinds);
+  return source.chunks.flatMap((_, n) => eventsIn(source.chunk(n)).filter(e => wanted.has(e.kind)));
+}
+const isMarker = (e: Event, text: string): boolean => e.kind === 'console' && e.text.includes(text);
+
+describe.skipIf(folder === undefined)('a stock Debian kernel', () => {
+  const compute = program();
+  let first: Booted;
+  let source: Recording;
+  const programs = compute ? [{ name: 'compute', data: compute.data }] : [];
+  beforeAll(async () => {
+    first = await boot(folder!, 'first', programs);
+    source = openRecording(first.file);
+  }, 10 * MINUTES);
+
+  test('boots to its init, and powers off', () => {
+    expect(first.result).toMatchObject({ how: 'halted', reason: 'the guest powered off' });
+    const text = first.printed.join('');
+    expect(text).toMatch(/Linux version 6\.\d+/);
+    expect(text.indexOf('rewalk: ready')).toBeGreaterThan(0);
+    expect(text.indexOf('rewalk: done')).toBeGreaterThan(text.indexOf('rewalk: ready'));
+    expect(text).not.toMatch(/BUG|Oops|Call Trace|WARNING:|W\+X mappings: FAILED/);
+  });
+  test('runs a process for every turn between the markers, each told as a task with a number of its own', () => {
+    const told = eventsOf(source, 'console', 'task');
+    const [from, to] = ['rewalk: ready', 'rewalk: done'].map(m => told.findIndex(e => isMarker(e, m)));
+    const pids = told.slice(from, to).flatMap(e => (e.kind === 'task' && e.name === 'busybox' ? [e.pid] : []));
+    expect(new Set(pids).size).toBe(PROCESSES);
+  });
+  test('pins and unpins a page table for every process', () => {
+    const told = eventsOf(source, 'console', 'call');
+    const [from, to] = ['rewalk: ready', 'rewalk: done'].map(m => told.findIndex(e => isMarker(e, m)));
+    const pins = told.slice(from, to).filter(e => e.kind === 'call' && e.class === CLASS.hypercall);
+    expect(pins.some(e => e.kind === 'call' && e.number === HYPERCALL.mmuext_op)).toBe(true);
+    const roots = eventsOf(source, 'root').length;
+    expect(roots).toBeGreaterThan(PROCESSES * 2);
+  });
+  test('is refused nothing but what Xen refuses a domain without devices', () => {
+    const calls = new Map<number, number>();
+    const refused = new Map<string, number>();
+    for (const e of eventsOf(source, 'call', 'result')) {
+      if (e.kind === 'call' && e.class === CLASS.hypercall) calls.set(e.seq, e.number);
+      if (e.kind !== 'result' || e.value < 1n << 63n) continue;
+      const number = calls.get(e.cause);
+      if (number === undefined) continue;
+      const key = `${number} ${BigInt.asIntN(64, e.value)}`;
+      refused.set(key, (refused.get(key) ?? 0) + 1);
+    }
+    expect(Object.fromEntries(refused)).toEqual({
+      [`${HYPERCALL.vcpu_op} -2`]: expect.any(Number), // is there a processor 1, 2, ... 8191?
+      [`${HYPERCALL.hvm_op} -22`]: 1, // an upcall vector is for HVM guests
+      '40 -95': 2, // xenpmu_op: off, as Xen's default is
+    });
+  });
+  test.skipIf(!compute)('runs a user program to the very output it has natively', () => {
+    const lines = first.printed.join('').replaceAll('\r', '');
+    expect(lines).toContain(compute!.prints);
+  });
+  test('breaks no rule of Xen at any return to the guest', { timeout: 5 * MINUTES }, () => {
+    const rules = RULES.find(r => r.id === 'xen')!;
+    const checked = finish(rules.check!(source, false));
+    expect(checked.violations).toEqual([]);
+    expect(checked.events).toBe(source.count);
+  });
+  test('is the same again from a checkpoint in its middle', { timeout: 2 * MINUTES }, () => {
+    const n = source.checkpoints.length - 3;
+    const { seq } = source.checkpoints[n]!;
+    let at = seq;
+    const text = (e: Event): string =>
+      JSON.stringify(e, (key, v) => (key === 'stack' ? 0 : typeof v === 'bigint' ? `${v}n` : v));
+    const whole = source.chunks.flatMap((c, i) => (c.first + c.count > seq ? eventsIn(source.chunk(i)) : []));
+    const base = whole[0]!.seq;
+    finish(
+      rerunEvents(source, n, {
+        block: block => {
+          for (const e of eventsIn(block)) {
+            if (text(e) !== text(whole[at - base]!)) expect(e).toEqual(whole[at - base]);
+            at++;
+          }
+        },
+      }),
+    );
+    expect(at).toBe(source.count);
+  });
+  test('boots twice to the same recording', { timeout: 10 * MINUTES }, async () => {
+    const second = await boot(folder!, 'second', programs);
+    expect(second.result.chain).toBe(first.result.chain);
+    expect(readFileSync(second.file).equals(readFileSync(first.file))).toBe(true);
+  });
+  test.skipIf(cloud.folder === undefined)('boots as the cloud kernel too', { timeout: 10 * MINUTES }, async () => {
+    const { result, printed } = await boot(cloud.folder!, 'cloud');
+    expect(result).toMatchObject({ how: 'halted', reason: 'the guest powered off' });
+    expect(printed.join('')).toMatch(/rewalk: ready[\s\S]*rewalk: done/);
+  });
+});
+
+describe('what is no such kernel is refused in a line, and leaves nothing behind', () => {
+  const refused = async (bytes: Uint8Array, memoryBytes = MEMORY): Promise<string> => {
+    const folder = mkdtempSync(join(scratch, 'refused-'));
+    try {
+      const image = await unpackKernel(bytes, 'k');
+      const limits = { ticks: 1e6, events: 1e6 };
+      const out = join(folder, 'out.rewalk');
+      finish(record({ system: 'xen', guest: 'k', image, imageName: 'k', out, detail: 'mmu', memoryBytes, limits }));
+    } catch (error) {
+      if (!(error instanceof Trouble)) throw error;
+      expect(readdirSync(folder)).toEqual([]);
+      expect(error.message).not.toContain('\n');
+      return error.message;
+    }
+    throw new Error('it was taken');
+  };
+  test('an image for another processor', async () => {
+    const arm = new Uint8Array(4096); // arm64 Image: Documentation/arm64/booting.rst
+    arm.set(Buffer.from('ARMd'), 56);
+    expect(await refused(arm)).toMatch(/^k: neither a bzImage nor an ELF image/);
+  });
+  test.skipIf(folder === undefined)('a truncated kernel', async () => {
+    const whole = readFileSync(join(folder!, 'vmlinuz'));
+    expect(await refused(whole.subarray(0, whole.length / 2))).toMatch(/^k: cut off: its payload is at/);
+  });
+  test.skipIf(folder === undefined)('a truncated vmlinux', { timeout: MINUTES }, async () => {
+    const whole = await unpackKernel(readFileSync(join(folder!, 'vmlinuz')), 'k');
+    expect(await refused(whole.subarray(0, whole.length / 4))).toMatch(/^k: /);
+  });
+  test.skipIf(folder === undefined)('too little memory', { timeout: MINUTES }, async () => {
+    const whole = readFileSync(join(folder!, 'vmlinuz'));
+    expect(await refused(whole, 32 * 2 ** 20)).toMatch(/^k: /);
+  });
+  test.skipIf(!existsSync('/bin/true'))('a program, which has no Xen notes', async () => {
+    expect(await refused(readFileSync('/bin/true'))).toMatch(/^k: /);
+  });
+  test('a file that is nothing of the kind', async () => {
+    const path = join(scratch, 'text');
+    writeFileSync(path, 'not a kernel');
+    expect(await refused(readFileSync(path))).toMatch(/^k: neither/);
+  });
+});
