@@ -43,7 +43,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 const DEBT: readonly string[] = [];
 /** Verbs that execute: the only files of cli that may load the live half. */
 const LIVE = new Set(['machine', 'session', 'model', 'kernels']);
-const LIVE_VERBS: readonly string[] = ['record', 'mem', 'expand', 'again'].map(verb => `src/cli/${verb}.ts`);
+const LIVE_VERBS: readonly string[] = ['record', 'mem', 'expand', 'again', 'verify'].map(verb => `src/cli/${verb}.ts`);
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const src = join(root, 'src');

@@ -79,7 +79,7 @@ export const VERBS: readonly Entry[] = [
   },
   {
     name: 'verify',
-    summary: 'check every byte of a recording against its checksums',
+    summary: 'check every byte of a recording, and with --rerun that the machine does the same again',
     load: () => import('./verify.js'),
   },
 ];

@@ -7,6 +7,7 @@
 import { parseArgs } from 'node:util';
 
 const BENCHMARKS = {
+  compare: () => import('./compare.mjs'),
   cpu: () => import('./cpu.mjs'),
   engine: () => import('./engine.mjs'),
   recording: () => import('./recording.mjs'),

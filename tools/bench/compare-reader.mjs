@@ -1,0 +1,16 @@
+/** One comparison in a process of its own: node compare-reader.mjs diff A B. Prints {ms, found, peakMb}. */
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const dist = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'dist');
+const [, a, b] = process.argv.slice(2);
+const { openRecording } = await import(join(dist, 'recording/reader.js'));
+const { compareRecordings } = await import(join(dist, 'compare/recordings.js'));
+const { finish } = await import(join(dist, 'base/work.js'));
+
+const began = performance.now();
+const found = finish(compareRecordings(openRecording(a), openRecording(b)));
+const ms = performance.now() - began;
+const peakMb = process.resourceUsage().maxRSS / 1024;
+const n = Object.values(found.counted).reduce((x, y) => x + y, 0);
+process.stdout.write(JSON.stringify({ ms, found: n, peakMb, counted: found.counted }));
