@@ -117,11 +117,11 @@ export class Desk {
     this.world = world;
     this.changed = changed;
     this.failed = failed;
+    this.quick();
     void world.outside.check(world.source).then(checking => {
       this.checking = checking;
       void this.work();
     }, failed);
-    this.quick();
   }
   linesOf(pane: PaneId): readonly Line[] {
     return this.shown.get(pane)?.lines ?? [];

@@ -15,12 +15,18 @@ export class Screen {
   sent = '';
   exit: { exitCode: number; signal?: number | undefined } | undefined;
 
-  constructor(args: readonly string[], columns: number, rows: number, env: Readonly<Record<string, string>> = {}) {
+  constructor(
+    args: readonly string[],
+    columns: number,
+    rows: number,
+    env: Readonly<Record<string, string>> = {},
+    program = MAIN,
+  ) {
     this.terminal = new xterm.Terminal({ cols: columns, rows, allowProposedApi: true });
     const inherited = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !/^(NO_COLOR|FORCE_COLOR|COLORTERM|CI)$/.test(name)),
     ) as Record<string, string>;
-    this.process = pty.spawn(process.execPath, [MAIN, ...args], {
+    this.process = pty.spawn(process.execPath, [program, ...args], {
       cols: columns,
       rows,
       env: { ...inherited, CI: 'false', TERM: 'xterm-256color', ...env },
@@ -56,6 +62,15 @@ export class Screen {
       if (found && Date.now() - this.heard > QUIET_MS) return lines;
       if (Date.now() > end) throw new Error(`the screen never showed ${text}:\n${lines.join('\n')}`);
     }
+  }
+  /** Waits until the screen is as `holds` says. */
+  async becomes(holds: (lines: readonly string[]) => boolean): Promise<string[]> {
+    const end = Date.now() + WAIT_MS;
+    while (!holds(this.lines())) {
+      if (Date.now() > end) throw new Error(`the screen never became so:\n${this.lines().join('\n')}`);
+      await new Promise(resolve => setTimeout(resolve, 20));
+    }
+    return this.lines();
   }
   async ended(): Promise<number> {
     const end = Date.now() + WAIT_MS;

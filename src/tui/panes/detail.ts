@@ -17,14 +17,15 @@ import { symbolText } from '../../views/symbols.js';
 import { walk } from '../../views/walk.js';
 import { thing } from '../actions/move.js';
 import { FORMS } from '../breaks.js';
-import { type Line, line, span } from '../screen/text.js';
+import { type Line, line, span, wrapped } from '../screen/text.js';
 import { commandText } from '../shell.js';
 import type { Thing, Topic, Ui } from '../state.js';
 import type { World } from '../world.js';
 import { codeLines } from './code.js';
 import { viewQuery } from './space.js';
 
-type TopicLines = (ui: Ui, world: World) => Work<Line[]>;
+/** `width` is what running text is wrapped to. */
+type TopicLines = (ui: Ui, world: World, width: number) => Work<Line[]>;
 
 const dim = (text: string): Line => line(span(text, 'dim'));
 const heading = (text: string): Line => line(span(text, 'bold'));
@@ -32,13 +33,13 @@ const START: Line[] = [dim('before the first event')];
 const EFFECTS_SHOWN = 200;
 
 /** The event: what it is, what it happened inside, what it did, the stack. */
-function* event(ui: Ui, world: World): Work<Line[]> {
+function* event(ui: Ui, world: World, width: number): Work<Line[]> {
   if (ui.at.seq < 0) return START;
   const { source } = world;
   const { event: e, causes, pc, stack, arrivedWithAdopt } = blameEvent(source, ui.at.seq);
   const note = world.notes.at(e.seq);
   const lines = [
-    ...(note ? note.text.split('\n').map(t => line(span('● ', 'key'), t)) : []),
+    ...(note ? wrapped(note.text, width - 2).map((t, n) => line(span(n === 0 ? '● ' : '  ', 'key'), t)) : []),
     line(span(KINDS[e.kind].doc, 'dim')),
     line(span(`#${e.seq} @${e.ticks} `, 'dim'), eventText(e, source.lexicon)),
     ...causes.map(c => line(span(`  inside #${c.seq} `, 'dim'), eventText(c, source.lexicon))),
@@ -207,9 +208,12 @@ const consoleTopic: TopicLines = function* (ui, world) {
 };
 
 /** What a verb answered, under the command that asks the same in a shell. */
-const answer: TopicLines = function* (ui) {
+const answer: TopicLines = function* (ui, _, width) {
   if (!ui.answer) return [dim('nothing was asked yet: w asks why, : asks any verb')];
-  return [heading(`$ ${commandText(ui.answer.command)}`), ...ui.answer.lines.map(text => line(text))];
+  return [
+    heading(`$ ${commandText(ui.answer.command)}`),
+    ...ui.answer.lines.flatMap(text => wrapped(text, width, '    ')).map(text => line(text)),
+  ];
 };
 const breaks: TopicLines = function* (ui) {
   if (ui.breaks.length > 0) return ui.breaks.map(text => line(span('■ ', 'warning'), text));
@@ -228,4 +232,5 @@ const TOPIC_LINES: Readonly<Record<Topic, TopicLines>> = {
   answer,
   breaks,
 };
-export const detailLines: TopicLines = (ui, world) => TOPIC_LINES[ui.topic](ui, world);
+export const detailLines = (ui: Ui, world: World, { width }: { width: number }): Work<Line[]> =>
+  TOPIC_LINES[ui.topic](ui, world, width);

@@ -36,6 +36,21 @@ export const line = (...parts: readonly (string | Span)[]): Line => ({
 export const filled = (fill: Style, ...parts: readonly (string | Span)[]): Line => ({ ...line(...parts), fill });
 export const textOf = ({ spans }: Line): string => spans.map(s => s.text).join('');
 
+/** Text in lines of at most `width` columns, broken between words where it can be; what goes on is indented. */
+export function wrapped(text: string, width: number, indent = ''): string[] {
+  const lines: string[] = [];
+  for (let rest of text.split('\n')) {
+    while (rest.length > Math.max(width, indent.length + 1)) {
+      const space = rest.lastIndexOf(' ', width);
+      const end = space > width / 2 ? space : width;
+      lines.push(rest.slice(0, end));
+      rest = indent + rest.slice(end).trimStart();
+    }
+    lines.push(rest);
+  }
+  return lines;
+}
+
 /** Exactly `width` columns: cut with an ellipsis, or filled with spaces. Every character is one column wide by then. */
 export function fitLine({ spans, fill }: Line, width: number): Line {
   const fitted: Span[] = [];
@@ -51,5 +66,5 @@ export function fitLine({ spans, fill }: Line, width: number): Line {
   return fill ? { spans: fitted, fill } : { spans: fitted };
 }
 /** The few characters beyond ASCII that the debugger itself draws with; all are one column wide. */
-const OURS = /[^\x20-\x7e…│─▏▎▍▌▋▊▉█▁▂▃▄▅▆▇▲▼◆●○▸▾·→←↑↓✗■]/g;
+const OURS = /[^\x20-\x7e…│─▏▎▍▌▋▊▉█▁▂▃▄▅▆▇▲▼◆●○▸▾·→←↑↓✗■’“”]/g;
 const oneColumn = (text: string): string => text.replace(OURS, c => harmless(c).slice(0, 4));
