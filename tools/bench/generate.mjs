@@ -152,8 +152,10 @@ export function generate(log, KIND, { events, seed = 1 }) {
     new: tableFrame(0, 0),
   });
 
+  // Looked up once: a property of KIND by name costs as much as a register.
+  const { regs: REGS, pte: PTE } = KIND;
   const writeRegs = () => {
-    const row = log.open(KIND.regs, ticks, 0, -1);
+    const row = log.open(REGS, ticks, 0, -1);
     const c = log.col.regs;
     let end = row === 0 ? 0 : c.valuesEnd[row - 1];
     const how = next() % 10;
@@ -173,11 +175,11 @@ export function generate(log, KIND, { events, seed = 1 }) {
       lo |= reg === 16 ? 0x1_0000 : 1 << reg;
     }
     lo >>>= 0;
-    for (let reg = 0; reg <= 16; reg++)
-      if (lo & (1 << reg)) {
-        c.valuesLo[end] = regLo[reg];
-        c.valuesHi[end++] = regHi[reg];
-      }
+    for (let bits = lo; bits !== 0; bits &= bits - 1) {
+      const reg = 31 - Math.clz32(bits & -bits);
+      c.valuesLo[end] = regLo[reg];
+      c.valuesHi[end++] = regHi[reg];
+    }
     c.maskLo[row] = lo;
     c.maskHi[row] = 0;
     c.valuesEnd[row] = end;
@@ -206,7 +208,7 @@ export function generate(log, KIND, { events, seed = 1 }) {
       if (top !== oldHi) changed++;
       slots[at + 1] = top;
     }
-    const row = log.open(KIND.pte, ticks, 0, call);
+    const row = log.open(PTE, ticks, 0, call);
     const c = log.col.pte;
     c.space[row] = 0;
     c.table[row] = tableFrame(process, table);
