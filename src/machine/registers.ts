@@ -33,14 +33,15 @@ export class RegisterTrace {
   write(log: Log, kind: number, ticks: number, cause: number, which: readonly number[] = this.all): void {
     const { known, now } = this;
     this.source.readRegisters(now);
-    const changed = which.filter(reg => now[2 * reg] !== known[2 * reg] || now[2 * reg + 1] !== known[2 * reg + 1]);
-    if (changed.length === 0) return;
+    const isNew = (reg: number): boolean => now[2 * reg] !== known[2 * reg] || now[2 * reg + 1] !== known[2 * reg + 1];
+    if (!which.some(isNew)) return;
     const row = log.open(kind, ticks, 0, cause);
     const columns = kind === KIND.step ? log.col.step : log.col.regs;
     let at = listStart(columns.valuesEnd, row);
     let maskLo = 0;
     let maskHi = 0;
-    for (const reg of changed) {
+    for (const reg of which) {
+      if (!isNew(reg)) continue;
       if (reg < 32) maskLo |= 1 << reg;
       else maskHi |= 1 << (reg - 32);
       columns.valuesLo[at] = now[2 * reg]!;

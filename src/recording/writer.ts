@@ -11,6 +11,7 @@ import { PAGE_BYTES } from '../base/brand.js';
 import { BLOCK_BYTES, type Block, blockOver } from '../events/block.js';
 import type { Lexicon } from '../events/lexicon.js';
 import { Log } from '../events/log.js';
+import { StackNumbers } from '../events/stacks.js';
 import { MEMORY_FRAMES } from './envelopes.js';
 import { threadedDesk } from './ring.js';
 import { type HeaderGiven, type PagesGiven, Scribe, type Stream, type Summary } from './scribe.js';
@@ -71,11 +72,16 @@ export interface Recorder {
  */
 export function createRecording(path: string, header: HeaderGiven, options: WriterOptions = {}): Recorder {
   const desk = options.thread ? threadedDesk(path, header) : placedDesk(path, header);
-  const stacks = new Map<string, number>();
   let fresh: bigint[][] = [];
+  let told = 0;
+  const stacks = new StackNumbers(addresses => {
+    assert(addresses.length <= 255, `a stack of ${addresses.length} addresses`);
+    fresh.push([...addresses]);
+  });
   const flushStacks = (): void => {
     if (fresh.length === 0) return;
-    desk.stacks(stacks.size - fresh.length + 1, fresh);
+    desk.stacks(told + 1, fresh);
+    told += fresh.length;
     fresh = [];
   };
   const sink = (stream: Stream) => ({
@@ -89,16 +95,7 @@ export function createRecording(path: string, header: HeaderGiven, options: Writ
   return {
     log,
     detail,
-    intern: addresses => {
-      if (addresses.length === 0) return 0;
-      assert(addresses.length <= 255, `a stack of ${addresses.length} addresses`);
-      const key = addresses.join();
-      const known = stacks.get(key);
-      if (known !== undefined) return known;
-      fresh.push([...addresses]);
-      stacks.set(key, stacks.size + 1);
-      return stacks.size;
-    },
+    intern: addresses => stacks.of(addresses),
     lexicon: lexicon => desk.lexicon(lexicon),
     symbols: symbols => desk.symbols(symbols),
     checkpoint: checkpoint => {

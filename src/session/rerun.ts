@@ -7,6 +7,7 @@ import { Trouble } from '../base/trouble.js';
 import type { Work } from '../base/work.js';
 import { BLOCK_BYTES, type Block, blockOver } from '../events/block.js';
 import { Log } from '../events/log.js';
+import { StackNumbers } from '../events/stacks.js';
 import type { Host } from '../machine/system.js';
 import type { Source } from '../recording/source.js';
 import { resumeHost } from './state.js';
@@ -30,16 +31,9 @@ export function logFrom(seq: number, full: (block: Block) => void, anchored = fa
 
 /** Stacks of a re-run, numbered on their own: the numbers of the recording are those of its whole run. */
 export class Stacks {
-  private readonly ids = new Map<string, number>();
   private readonly list: (readonly bigint[])[] = [[]];
-  readonly intern = (addresses: readonly bigint[]): number => {
-    if (addresses.length === 0) return 0;
-    const key = addresses.join();
-    const known = this.ids.get(key);
-    if (known !== undefined) return known;
-    this.ids.set(key, this.list.push([...addresses]) - 1);
-    return this.list.length - 1;
-  };
+  private readonly numbers = new StackNumbers(addresses => this.list.push([...addresses]));
+  readonly intern = (addresses: readonly bigint[]): number => this.numbers.of(addresses);
   readonly stack = (id: number): readonly bigint[] => this.list[id] ?? [];
 }
 

@@ -7,6 +7,7 @@
 
 import { assert } from '../../base/assert.js';
 import { PAGE_BYTES, PAGE_SHIFT } from '../../base/brand.js';
+import { u64 } from '../../base/u64.js';
 import { jumpCacheAt } from './build.js';
 import { CODE_LINE_BYTES, CONTROL, JUMP_CACHE, JUMP_CACHE_BITS, PAGE_FLAGS } from './layout.js';
 import type { Memory } from './memory.js';
@@ -14,10 +15,11 @@ import {
   BLOCK_INSTRUCTIONS_MAX,
   BLOCK_SLOTS_MAX,
   EXIT,
+  findPlace,
   GOTO,
   GUARD,
   HEADER,
-  placeOf,
+  newPlace,
   RECORD,
   SLOT_BYTES,
   STALE,
@@ -149,6 +151,7 @@ export class CodeCache {
   private readonly translator: Translator;
   private readonly frames = new Map<number, FrameCode>();
   private next: number;
+  private readonly place = newPlace();
   /** Times the arena was full and everything was forgotten. */
   resets = 0;
   /** Hears of a block that is dropped, by its header, after it was marked; and that everything is forgotten. */
@@ -205,7 +208,9 @@ export class CodeCache {
   /** For the generated code: notes in CONTROL.pc where an outdated record stands; returns the instructions before it. */
   stale(record: number): number {
     const { view } = this.memory;
-    const { pc, before } = placeOf(view, record);
+    findPlace(view, record, this.place);
+    const { pcLo, pcHi, before } = this.place;
+    const pc = u64(pcLo, pcHi);
     view.setBigUint64(CONTROL.pc, pc, true);
     if (view.getUint16(record + RECORD.handler, true) === GUARD) {
       const header = record - SLOT_BYTES;

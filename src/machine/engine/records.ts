@@ -53,15 +53,18 @@ export function handlerOf(view: DataView, record: number): number {
   return handler === REGION ? view.getUint16(record - SLOT_BYTES + HEADER.first, true) : handler;
 }
 
+/** Where an instruction is; to be filled in, since it is asked for at every event. */
 export interface Place {
-  /** Virtual address of the instruction. */
-  readonly pc: bigint;
+  /** Its virtual address, as two words. */
+  pcLo: number;
+  pcHi: number;
   /** Instructions of the block before it. */
-  readonly before: number;
+  before: number;
 }
+export const newPlace = (): Place => ({ pcLo: 0, pcHi: 0, before: 0 });
 
 /** Which instruction a record is. `view` covers the linear memory. */
-export function placeOf(view: DataView, record: number): Place {
+export function findPlace(view: DataView, record: number, into: Place): void {
   const header = record - SLOT_BYTES * view.getUint16(record + RECORD.place, true);
   let length = 0;
   let before = 0;
@@ -70,5 +73,9 @@ export function placeOf(view: DataView, record: number): Place {
     length += bytes;
     if (bytes) before++;
   }
-  return { pc: BigInt.asUintN(64, view.getBigUint64(header + HEADER.pc, true) + BigInt(length)), before };
+  const lo = view.getUint32(header + HEADER.pc, true) + length;
+  const hi = view.getUint32(header + HEADER.pc + 4, true);
+  into.pcLo = lo >>> 0;
+  into.pcHi = lo > 0xffff_ffff ? (hi + 1) >>> 0 : hi;
+  into.before = before;
 }

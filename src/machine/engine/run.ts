@@ -9,13 +9,14 @@
  */
 import { assert } from '../../base/assert.js';
 import { asTicks, asVaddr, type Ticks, type Vaddr } from '../../base/brand.js';
+import { u64 } from '../../base/u64.js';
 import type { Isa } from '../../isa/isa.js';
 import { buildEngine, type Engine, type Handler, REASON } from './build.js';
 import { CodeCache, type Translator } from './code.js';
 import type { Exit } from './exits.js';
 import { CONTROL, type Layout, registerAt } from './layout.js';
 import { Memory } from './memory.js';
-import { BLOCK_INSTRUCTIONS_MAX, placeOf, RECORD } from './records.js';
+import { BLOCK_INSTRUCTIONS_MAX, findPlace, newPlace, type Place, RECORD } from './records.js';
 import type { Hints } from './region/compile.js';
 import { HotCode } from './region/hot.js';
 import type { WalkFormat } from './walk.js';
@@ -60,6 +61,8 @@ export class Machine {
   private clock = 0;
   /** Pieces of unfinished instructions in this run. */
   private again = 0;
+  /** The answer of inFlight, used again and again. */
+  private readonly place = newPlace();
   /** While the generated code runs: the budget it was given. */
   private given = -1;
 
@@ -80,11 +83,18 @@ export class Machine {
 
   /** Retired instructions plus skipped time. Right at any moment, also inside onWatched. */
   get ticks(): Ticks {
-    return asTicks(this.clock + this.inFlight().count);
+    return asTicks(this.given < 0 ? this.clock : this.clock + this.inFlight().before);
   }
   /** Virtual address of the next instruction; inside onWatched, of the one that stores. */
   get pc(): Vaddr {
-    return asVaddr(this.inFlight().pc);
+    const { pcLo, pcHi } = this.inFlight();
+    return asVaddr(u64(pcLo, pcHi));
+  }
+  /** As `pc`, into two words from `at` on. */
+  readPc(into: Uint32Array, at: number): void {
+    const { pcLo, pcHi } = this.inFlight();
+    into[at] = pcLo;
+    into[at + 1] = pcHi;
   }
   set pc(value: bigint) {
     assert(this.given < 0, 'pc is set between runs');
@@ -191,21 +201,27 @@ export class Machine {
     return done;
   }
 
-  /** Where execution is: instructions done since the clock was set, and the address of the current one. */
-  private inFlight(): { count: number; pc: bigint } {
-    const { view } = this.memory;
-    if (this.given < 0) return { count: 0, pc: view.getBigUint64(this.pcAt, true) };
-    const done = this.given - view.getInt32(CONTROL.left, true);
-    const record = view.getUint32(CONTROL.record, true);
-    if (record === 0) return { count: done, pc: view.getBigUint64(CONTROL.pc, true) };
-    const place = placeOf(view, record);
-    return { count: done + place.before, pc: place.pc };
+  /** Where execution is: `before`: instructions done since the clock was set; the address of the current one. */
+  private inFlight(): Readonly<Place> {
+    const { memory, place } = this;
+    const { view } = memory;
+    const record = this.given < 0 ? 0 : view.getUint32(CONTROL.record, true);
+    if (record !== 0) findPlace(view, record, place);
+    else {
+      const at = this.given < 0 ? this.pcAt : CONTROL.pc;
+      place.pcLo = view.getUint32(at, true);
+      place.pcHi = view.getUint32(at + 4, true);
+      place.before = 0;
+    }
+    if (this.given >= 0) place.before += this.given - view.getInt32(CONTROL.left, true);
+    return place;
   }
   /** The generated code returned: the clock and pc become what it left behind. */
   private settle(): void {
-    const { count, pc } = this.inFlight();
+    const { before, pcLo, pcHi } = this.inFlight();
     this.given = -1;
-    this.clock += count;
-    this.memory.view.setBigUint64(this.pcAt, pc, true);
+    this.clock += before;
+    this.memory.view.setUint32(this.pcAt, pcLo, true);
+    this.memory.view.setUint32(this.pcAt + 4, pcHi, true);
   }
 }

@@ -5,7 +5,6 @@
  */
 import { assert } from '../../base/assert.js';
 import { asPaddr, PAGE_BYTES, type Paddr } from '../../base/brand.js';
-import { hi32, lo32 } from '../../base/u64.js';
 import { REG, X86_64 } from '../../isa/x86_64.js';
 import type { Exit } from '../engine/exits.js';
 import { ACCESS, type Access } from '../engine/fault.js';
@@ -52,6 +51,9 @@ export class Cpu {
   /** The instruction a SystemOp executes now. */
   private insn: Insn | undefined;
 
+  /** The registers where they live. */
+  private readonly words: Uint32Array;
+
   /** What cpuid answers: to be replaced by a system that has its own idea of the machine. */
   cpuid: Cpuid = CPUID;
   /** Mnemonics of SystemOps that the host wants to do itself: they end the run as a call, with nothing checked or done. */
@@ -70,6 +72,7 @@ export class Cpu {
     this.decode = options.decode ?? decode;
     this.machine = new Machine(layoutOf(guestBytes, options.arenaBytes), memory => this.processor(memory));
     this.memory = this.machine.memory;
+    this.words = new Uint32Array(this.memory.wasm.buffer, registerAt(0), 2 * this.count);
     this.hidden = new Hidden(this.memory);
     this.debug = new Debug(this);
     this.reset();
@@ -127,10 +130,8 @@ export class Cpu {
   }
   /** All registers, by number, each a low and a high word. When allowed as `get`. */
   readRegisters(into: Uint32Array): void {
-    into.set(new Uint32Array(this.memory.wasm.buffer, registerAt(0), 2 * this.count));
-    const pc = this.machine.pc;
-    into[2 * REG.rip!] = lo32(pc);
-    into[2 * REG.rip! + 1] = hi32(pc);
+    into.set(this.words);
+    this.machine.readPc(into, 2 * REG.rip!);
     into[2 * REG.rflags!]! |= this.exports.flag_word();
   }
   /** How many registers there are. */
