@@ -8,6 +8,7 @@ import { end } from '../events/kinds.js';
 import { harmless } from '../events/text.js';
 import { type Recorded, record } from '../session/record.js';
 import { GUESTS, imageOf } from './built-in.js';
+import { compareGolden, goldenIn, newOf } from './golden.js';
 import { flushOut, json, out } from './output.js';
 import { countArgument, memoryArgument } from './session.js';
 import type { Verb } from './verb.js';
@@ -27,6 +28,7 @@ interface Options {
   readonly detail?: 'mmu' | 'full';
   readonly checkpoint?: number;
   readonly expect?: Recorded['how'];
+  readonly golden?: string;
   readonly quiet?: true;
   readonly watch?: true;
   readonly json?: true;
@@ -60,17 +62,23 @@ export const define: Verb['define'] = (command: Command, run): void => {
       new Option('-x, --expect <how>', 'exit with 0 if the run ends so, else with 1').choices(end.fields.how.names),
     )
     .option('-w, --watch', 'open the debugger on the run while it goes on; quitting it ends the run')
+    .option(
+      '-g, --golden <dir>',
+      'compare with the golden recording in this folder; what differs becomes FILE.new beside it',
+    )
     .option('-q, --quiet', 'do not print what the guest prints')
     .option('--json', 'the result as one JSON object')
     .addHelpText(
       'after',
       `
 Exit code: 0 the guest halted, reached the limit or was stopped by Ctrl-C; 1 it was killed or panicked; 2 trouble.
+With --golden: 0 the run is the golden one, 1 it differs or there is none yet; rewalk accept takes the new one over.
 A recording that was stopped is whole and ends with an event that says so.
 
   rewalk record bare/address-spaces
   rewalk record --watch xen/user-pagetables
   rewalk record --system xen kernel.elf
+  rewalk record xen/user-pagetables --golden recordings/xen
   rewalk record --kernel /boot/vmlinuz --initrd initrd.img --memory 256M -o boot.rewalk
   rewalk record --kernel vmlinuz --initrd initrd --until 'login:'
   rewalk record bare/mine --image mine.elf --limit 5000000 -o /tmp/mine.rewalk`,
@@ -137,7 +145,10 @@ interface Given {
   readonly builtIn?: boolean;
 }
 async function recordGuest(system: string, guest: string, options: Options, given: Given): Promise<number> {
-  const file = options.output ?? `${basename(guest, '.elf')}.rewalk`;
+  if (options.golden && options.output)
+    throw new Trouble('--golden says where the recording goes: --output does not go with it');
+  const golden = options.golden === undefined ? undefined : goldenIn(options.golden, basename(guest, '.elf'));
+  const file = golden ? newOf(golden) : (options.output ?? `${basename(guest, '.elf')}.rewalk`);
   if (options.watch) {
     const again = process.argv.slice(2).filter(a => a !== '--watch' && a !== '-w');
     return watch([...again, '--quiet', '--output', file], file);
@@ -173,7 +184,9 @@ async function recordGuest(system: string, guest: string, options: Options, give
     );
     progress.clear();
     flushOut();
-    return report(result, file, options);
+    const code = report(result, file, options);
+    if (!golden) return code;
+    return abort.signal.aborted ? 2 : await compareGolden(golden);
   } finally {
     process.removeListener('SIGINT', stop);
     progress.clear();

@@ -62,6 +62,11 @@ export const VERBS: readonly Entry[] = [
     load: () => import('./diff.js'),
   },
   {
+    name: 'accept',
+    summary: 'take a new run over as the golden recording it differs from',
+    load: () => import('./accept.js'),
+  },
+  {
     name: 'check',
     summary: 'the first event that breaks a rule of the system: counts, types, tables that belong together',
     load: () => import('./check.js'),

@@ -14,34 +14,29 @@ import { NO_FRAME } from '../events/kinds.js';
 
 /** A pair seen this often does not give way at its first break. */
 const FIRM = 2;
-const PAGE_BITS = 14;
-const PAGE = 1 << PAGE_BITS;
+const LOW_MAX = 1 << 20;
 
-/** Frame number to a number (0 where nothing was put), in pages: frame numbers of a hostile file may be anything up to 2^32. */
+/** Frame number to a number, 0 where nothing was put: an array for the frames of 4 GiB, a map for what a hostile file may have. */
 class Sparse {
-  private readonly pages = new Map<number, Uint32Array>();
-  private near: Uint32Array | undefined;
-  private nearKey = -1;
+  private low = new Uint32Array(1 << 10);
+  private readonly high = new Map<number, number>();
 
-  private page(key: number): Uint32Array | undefined {
-    if (key !== this.nearKey) {
-      this.near = this.pages.get(key);
-      this.nearKey = key;
-    }
-    return this.near;
-  }
   get(frame: number): number {
-    const page = this.page(frame >>> PAGE_BITS);
-    return page ? page[frame & (PAGE - 1)]! : 0;
+    return frame < this.low.length ? this.low[frame]! : frame < LOW_MAX ? 0 : (this.high.get(frame) ?? 0);
   }
   set(frame: number, value: number): void {
-    const key = frame >>> PAGE_BITS;
-    let page = this.page(key);
-    if (!page) {
-      this.pages.set(key, (page = new Uint32Array(PAGE)));
-      this.nearKey = -1;
+    if (frame >= LOW_MAX) {
+      this.high.set(frame, value);
+      return;
     }
-    page[frame & (PAGE - 1)] = value;
+    if (frame >= this.low.length) {
+      let length = this.low.length;
+      while (length <= frame) length *= 2;
+      const wider = new Uint32Array(length);
+      wider.set(this.low);
+      this.low = wider;
+    }
+    this.low[frame] = value;
   }
 }
 

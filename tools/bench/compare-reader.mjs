@@ -1,4 +1,4 @@
-/** One comparison in a process of its own: node compare-reader.mjs diff A B. Prints {ms, found, peakMb}. */
+/** One comparison in a process of its own: node compare-reader.mjs diff A B. Prints {ms, cpuMs, found, peakMb}. */
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -9,8 +9,11 @@ const { compareRecordings } = await import(join(dist, 'compare/recordings.js'));
 const { finish } = await import(join(dist, 'base/work.js'));
 
 const began = performance.now();
+const cpu = process.cpuUsage();
 const found = finish(compareRecordings(openRecording(a), openRecording(b)));
 const ms = performance.now() - began;
+const { user, system } = process.cpuUsage(cpu);
+const cpuMs = (user + system) / 1000;
 const peakMb = process.resourceUsage().maxRSS / 1024;
 const n = Object.values(found.counted).reduce((x, y) => x + y, 0);
-process.stdout.write(JSON.stringify({ ms, found: n, peakMb, counted: found.counted }));
+process.stdout.write(JSON.stringify({ ms, cpuMs, found: n, peakMb, counted: found.counted }));

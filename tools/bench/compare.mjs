@@ -94,6 +94,7 @@ export async function* rows(options) {
     await make(at('few-renamed'), { events: few, shift: 0x2_0000 });
     let r = apart(at('few'), at('few-edits'));
     yield row('diff_1m_200_edits_ms', r.ms, 'ms', '<= 500');
+    yield row('diff_1m_200_edits_cpu_ms', r.cpuMs, 'ms cpu');
     yield row('diff_1m_200_edits_found', r.found, '', '>= 190');
     r = apart(at('few'), at('few-renamed'));
     yield row('diff_renamed_1m_ms', r.ms, 'ms', '<= 2,000');
@@ -105,6 +106,7 @@ export async function* rows(options) {
     await make(at('many-edits'), { events: many, every: Math.floor(many / 2010) });
     r = apart(at('many'), at('many-edits'));
     yield row('diff_10m_2000_edits_ms', r.ms, 'ms', '<= 3,000');
+    yield row('diff_10m_2000_edits_cpu_ms', r.cpuMs, 'ms cpu');
     yield row('diff_10m_2000_edits_found', r.found, '', '>= 1,900');
     yield row('diff_10m_peak_mb', r.peakMb, 'MB');
   } finally {
