@@ -101,6 +101,10 @@ export class Desk {
   /** Keys, and what else is to be done in turn. */
   private readonly queue: (string | Action)[] = [];
   private working = false;
+  /** Slow panes wait so long after a key: whoever holds one down is not made to wait for what scrolls by. */
+  private readonly patience: number;
+  private pressed = 0;
+  private wake: (() => void) | undefined;
   private acting = false;
   /** What looks for broken rules behind everything else; undefined when it is through, or there are no rules. */
   private checking: Work<readonly Broken[]> | undefined;
@@ -111,12 +115,14 @@ export class Desk {
   /**
    * @param changed called when there is something new to draw
    * @param failed called with an error of ours; nothing works after it
+   * @param patience milliseconds after a key before slow panes are computed
    */
-  constructor(ui: Ui, world: World, changed: () => void, failed: (error: unknown) => void = rethrow) {
+  constructor(ui: Ui, world: World, changed: () => void, failed: (error: unknown) => void = rethrow, patience = 0) {
     this.ui = ui;
     this.world = world;
     this.changed = changed;
     this.failed = failed;
+    this.patience = patience;
     this.quick();
     void world.outside.check(world.source).then(checking => {
       this.checking = checking;
@@ -156,6 +162,8 @@ export class Desk {
   /** Something to be done in turn, behind the keys that were pressed before. */
   enqueue(what: string | Action): void {
     this.queue.push(what);
+    this.pressed = performance.now();
+    this.wake?.();
     void this.work();
   }
 
@@ -202,12 +210,25 @@ export class Desk {
     const { ui, world } = this;
     const pane = ORDER.find(id => !this.isCurrent(id));
     if (!pane) return false;
+    if (await this.interrupted()) return true;
     const key = this.keyOf(pane);
     const size = this.sizeOf(pane);
     const lines = await this.run(pane, () => withTrouble(PANES[pane].lines(ui, world, size)), true);
     if (lines || this.queue.length === 0) this.put(pane, key, lines ?? [line(span('stopped', 'dim'))]);
     this.changed();
     return true;
+  }
+  /** Waits out the time after a key; true if another came, or the screen was changed, meanwhile. */
+  private async interrupted(): Promise<boolean> {
+    const { ui } = this;
+    const rest = this.pressed + this.patience - performance.now();
+    if (this.patience === 0 || rest <= 0) return false;
+    await new Promise<void>(resolve => {
+      this.wake = resolve;
+      setTimeout(resolve, rest);
+    });
+    this.wake = undefined;
+    return this.queue.length > 0 || this.ui !== ui;
   }
   /** Looks on for broken rules while nothing else is asked. False when there is no more to look for. */
   private async check(): Promise<boolean> {

@@ -18,6 +18,9 @@ import { depthOf } from './screen/theme.js';
 import { initial, type Ui } from './state.js';
 import { World } from './world.js';
 
+/** Keys that repeat come some 30 ms apart. */
+const PATIENCE_MS = 50;
+
 /**
  * Shows `source` from position `at` on until the user quits. Needs a terminal on stdin and stdout.
  * @throws what went wrong inside, after the terminal was given back, with where the notes are
@@ -60,7 +63,7 @@ export async function openDebugger(
     return true;
   };
   const world = new World(source, notes, { ...outside, copy });
-  const desk: Desk = new Desk(welcome(initial(at, source.count, terminal.size), notes), world, draw, fail);
+  const desk: Desk = new Desk(welcome(initial(at, source.count, terminal.size), notes), world, draw, fail, PATIENCE_MS);
   terminal.enter();
   let app: Instance | undefined;
   let unfollow = (): void => {};

@@ -14,7 +14,7 @@ import { LEAF_WORDS } from '../state/words.js';
 import { combineBits, entriesOf, TableReader, unpackPermissions } from './tables.js';
 
 const ENTRIES_MAX = 2 ** 22;
-const YIELD_ENTRIES = 16_384;
+const YIELD_RANGES = 512;
 /** All permissions that combine, see combineBits. */
 const ALL_BITS = 7;
 
@@ -88,6 +88,7 @@ export function* visitTable(
   const pagesPerEntry = 2 ** (level.shift - 12);
   const words = reader.format.entryBytes / 4;
   visited.tables++;
+  yield { done: visited.entries, total: ENTRIES_MAX };
   for (let index = 0, n = entriesOf(level); index < n; ) {
     const leaf = reader.leaf(at, index);
     let word = reader.wordOf(at, index);
@@ -104,7 +105,6 @@ export function* visitTable(
         visited.truncated = true;
         return;
       }
-      if (visited.entries % YIELD_ENTRIES === 0) yield { done: visited.entries, total: ENTRIES_MAX };
       const m = reader.meaning(level, lo, hi);
       if (m.kind === 'none') continue;
       const permissions = combineBits(above, m.permissions);
@@ -155,11 +155,13 @@ export function* spaceMap(
 
   const regionOf = regionNames(lexicon);
   let bytes = 0n;
-  const ranges = found.map((r): SpaceRange => {
+  const ranges: SpaceRange[] = [];
+  for (const r of found) {
+    if (ranges.length % YIELD_RANGES === 0) yield { done: ranges.length, total: found.length };
     const from = addressOf(format, r.page);
     const length = BigInt(r.pages) << 12n;
     bytes += length;
-    return {
+    ranges.push({
       from,
       bytes: length,
       level: r.level.number,
@@ -167,7 +169,7 @@ export function* spaceMap(
       permissions: unpackPermissions(r.permissions),
       frame: asFrame(Math.floor(r.target / 4096)),
       region: regionOf(from),
-    };
-  });
+    });
+  }
   return { ranges, bytes, tables: visited.tables, truncated: visited.truncated };
 }

