@@ -1,6 +1,7 @@
 /**
- * What is on the screen, as lines: each pane under its title, and the line at the bottom. Ink lays the panes out (app.tsx);
- * the first screen is put together here without it, since loading Ink takes longer than opening a recording.
+ * What is on the screen, as lines: each pane under its title, and the line at the bottom. Ink lays the panes out (app.tsx) and
+ * hears the keys. The same screen is put together here without it: loading Ink takes longer than opening a recording, and
+ * its layout of a large screen longer than everything else that a key does.
  */
 import { formatPosition } from '../state/position.js';
 import { candidates, PROMPTS } from './actions/prompt.js';
@@ -85,7 +86,7 @@ export function bottom({ ui, progress, world }: Desk): Line {
 }
 
 /** The whole screen as Ink would hand it over: rows that stand for panes' lines, and the bottom line. */
-export function firstFrame(desk: Desk, rows: Rows): string {
+export function screenOf(desk: Desk, rows: Rows): string {
   const { ui } = desk;
   const places = layoutOf(ui);
   const texts = (column: Place['column']): string[] =>

@@ -9,7 +9,7 @@ import { note } from './actions/action.js';
 import type { Drawn } from './app.js';
 import { Desk } from './desk.js';
 import { follow } from './follow.js';
-import { firstFrame } from './frame.js';
+import { screenOf } from './frame.js';
 import type { Notes } from './notes.js';
 import type { Outside } from './outside.js';
 import { Painter, Rows } from './screen/painter.js';
@@ -45,6 +45,8 @@ export async function openDebugger(
   };
   const draw = (): void => {
     count++;
+    // At once, and a tenth of Ink's time; Ink lays out the same behind it, and what is the same is not written again.
+    if (app && !desk.ui.quit) painter.write(screenOf(desk, rows));
     for (const listener of listeners) listener();
     if (desk.ui.quit) app?.unmount();
   };
@@ -71,7 +73,7 @@ export async function openDebugger(
   process.on('unhandledRejection', fail);
   try {
     process.stdin.setRawMode(true); // what is typed from here on is for Ink
-    painter.write(firstFrame(desk, rows));
+    painter.write(screenOf(desk, rows));
     const { mount } = await import('./app.js');
     app = mount(desk, drawn, rows, painter);
     if (options.follow) unfollow = follow(desk);

@@ -2,6 +2,7 @@
 import { asVaddr, type Frame, type Vaddr } from '../../base/brand.js';
 import { hex, hex16 } from '../../base/u64.js';
 import type { Work } from '../../base/work.js';
+import { causeAt, eventAt } from '../../events/block.js';
 import { type Event, KINDS } from '../../events/kinds.js';
 import { callName, wordOf } from '../../events/lexicon.js';
 import { eventText } from '../../events/text.js';
@@ -54,12 +55,13 @@ function* event(ui: Ui, world: World, width: number): Work<Line[]> {
   for (const effect of effects) lines.push(line(span(`  #${effect.seq} `, 'dim'), eventText(effect, source.lexicon)));
   return lines;
 }
-/** Events whose cause is `e`; they follow closely, and end where something outside of it happens. */
-function effectsOf(world: World, e: Event): Event[] {
+/** Events whose cause is `e`; they follow closely. Only those are decoded. */
+function effectsOf({ source, last }: World, e: Event): Event[] {
   const found: Event[] = [];
-  for (let seq = e.seq + 1; seq <= Math.min(world.last, e.seq + 4096) && found.length < EFFECTS_SHOWN; seq++) {
-    const other = world.event(seq);
-    if (other.cause === e.seq) found.push(other);
+  for (let seq = e.seq + 1; seq <= Math.min(last, e.seq + 4096) && found.length < EFFECTS_SHOWN; ) {
+    const block = source.chunk(source.chunkOf(seq));
+    for (; seq < block.first + block.count && found.length < EFFECTS_SHOWN; seq++)
+      if (causeAt(block, seq - block.first) === e.seq) found.push(eventAt(block, seq - block.first));
   }
   return found;
 }
