@@ -8,6 +8,7 @@ import { NO_FRAME } from '../events/kinds.js';
 import { JSON_VERSION } from '../events/text.js';
 import type { Source } from '../recording/source.js';
 import { createTimeline, type Timeline } from '../state/timeline.js';
+import { rootOfProcess } from '../views/process.js';
 import { rootAt } from '../views/slots.js';
 import { spaceMap } from '../views/spaces.js';
 import { needFormat } from '../views/walk.js';
@@ -21,15 +22,19 @@ import {
   wholePosition,
 } from './ask.js';
 import { fit, json, out, paint } from './output.js';
-import { frameArgument, withRecording, work } from './session.js';
+import { countArgument, frameArgument, withRecording, work } from './session.js';
 import type { Verb } from './verb.js';
 
 type Options = TableOptions & {
   readonly diff?: string;
   readonly diffRoot?: Frame;
+  readonly process?: number;
+  readonly diffProcess?: number;
   readonly frames?: true;
   readonly json?: true;
 };
+
+type Asked = TableOptions & Pick<Options, 'process'>;
 
 export const define: Verb['define'] = (command: Command, run): void => {
   tableOptions(command)
@@ -41,6 +46,8 @@ export const define: Verb['define'] = (command: Command, run): void => {
       'compare with the address space under this root (at --diff, or at the same position)',
       frameArgument,
     )
+    .option('-p, --process <pid>', 'of this process of the guest, instead of the one that runs', countArgument)
+    .option('--diff-process <pid>', 'compare with this process (at --diff, or at the same position)', countArgument)
     .option('-f, --frames', 'with target frames, ranges split where they do not follow each other')
     .option('--json', 'one JSON object a range')
     .addHelpText(
@@ -51,7 +58,8 @@ each with the event that last wrote it, and exits with 1 if there is any differe
 
   rewalk map run.rewalk 50%
   rewalk map run.rewalk '#1200' --diff '#1300'
-  rewalk map run.rewalk end --root 1a3 --diff-root 2b7     two processes at one moment`,
+  rewalk map run.rewalk end --root 1a3 --diff-root 2b7     two processes at one moment
+  rewalk map boot.rewalk 90% --process 1 --diff-process 57     what fork shares, and what each has written to since`,
     )
     .action((file: string, position: string, options: Options) => run(() => map(file, position, options)));
 };
@@ -60,13 +68,15 @@ const map = (file: string, position: string, options: Options): Promise<number> 
   withRecording(file, source => {
     const seq = wholePosition(position, source, 'map');
     const timeline = createTimeline(source);
-    return options.diff !== undefined || options.diffRoot !== undefined
+    return options.diff !== undefined || options.diffRoot !== undefined || options.diffProcess !== undefined
       ? diff(source, timeline, seq, options)
       : ranges(source, timeline, seq, options);
   });
 
-async function rootOf(source: Source, seq: number, options: TableOptions): Promise<Side['root']> {
+async function rootOf(source: Source, seq: number, options: Asked): Promise<Side['root']> {
   if (options.root !== undefined) return options.root;
+  if (options.process !== undefined)
+    return work('looking for the process', rootOfProcess(source, options.space, options.process, seq));
   const root = await work('looking for the root', rootAt(source, options, seq));
   if (root.frame === NO_FRAME)
     throw new Trouble(
@@ -117,13 +127,13 @@ async function ranges(source: Source, timeline: Timeline, seq: number, options: 
 async function diff(source: Source, timeline: Timeline, seq: number, options: Options): Promise<number> {
   const format = needFormat(source, options.space);
   const other = options.diff === undefined ? seq : wholePosition(options.diff, source, 'map --diff');
-  const side = async (at: number, root: Frame | undefined): Promise<Side> => ({
+  const side = async (at: number, ask: Asked): Promise<Side> => ({
     space: options.space,
-    root: root ?? (await rootOf(source, at, options)),
+    root: await rootOf(source, at, ask),
     state: await work('going there', timeline.snapshot(at)),
   });
-  const a = await side(seq, options.root);
-  const b = await side(other, options.diffRoot);
+  const a = await side(seq, options);
+  const b = await side(other, otherSide(options));
   const found = await work('comparing', compareSpaces(source, format, a, b));
   if (options.json) printJson(found);
   else {
@@ -132,6 +142,15 @@ async function diff(source: Source, timeline: Timeline, seq: number, options: Op
     printText(source, found);
   }
   return found.differences.length > 0 ? 1 : 0;
+}
+
+/** What the other side of a comparison is: the same table or process, unless one is named for it. */
+function otherSide(options: Options): Asked {
+  const { root, process: pid, diffRoot, diffProcess, ...rest } = options;
+  if (diffRoot !== undefined) return { ...rest, root: diffRoot };
+  if (diffProcess !== undefined) return { ...rest, process: diffProcess };
+  if (root !== undefined) return { ...rest, root };
+  return pid === undefined ? rest : { ...rest, process: pid };
 }
 
 const sideText = (m: Mapped | undefined): string =>
