@@ -132,8 +132,8 @@ export function* compareRecordings(a: Source, b: Source, options: CompareOptions
     for (const d of classify(same, here)) {
       counted[d.class]++;
       if (differences.length < DIFFERENCES_MAX) differences.push(d);
+      if (options.first) return done(false);
     }
-    if (options.first && differences.length > 0) return done(false);
     x.goto(after(parted.a, here.skipA, x.seq));
     y.goto(after(parted.b, here.skipB, y.seq));
   }

@@ -77,7 +77,8 @@ export class Side {
   stack(id: number): { readonly hash: number; readonly names: readonly string[] } {
     let known = this.stackNames.get(id);
     if (!known) {
-      const names = this.source.stack(id).map(at => this.symbol(at)?.name ?? at.toString(16));
+      // A return address is behind its call, and behind the function where that does not return.
+      const names = this.source.stack(id).map(at => this.symbol(at - 1n)?.name ?? at.toString(16));
       this.stackNames.set(id, (known = { names, hash: hashText(names.join()) }));
     }
     return known;

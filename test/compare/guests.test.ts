@@ -1,0 +1,95 @@
+/** Real runs beside each other: the same with other frames, good and bad ones, and one with a damaged memory of itself. */
+import { readFileSync } from 'node:fs';
+import { expect, it, vi } from 'vitest';
+import { finish } from '../../src/base/work.js';
+import { GUESTS, imageOf, recordingOf } from '../../src/cli/built-in.js';
+import { compareRecordings } from '../../src/compare/recordings.js';
+import { NOTHING_IGNORED } from '../../src/compare/side.js';
+import type { Block } from '../../src/events/block.js';
+import { KIND } from '../../src/events/kinds.js';
+import { openRecording } from '../../src/recording/reader.js';
+import { diffReport } from '../../src/report/diff.js';
+import { verifyByRerun } from '../../src/session/verify.js';
+import type { MachineLayout } from '../../src/systems/xen/model/layout.js';
+import { freshFile, recorded } from '../session/guests.js';
+
+/** The domain's frames the other way round: every guest frame but the middle one has another machine frame. */
+vi.mock('../../src/systems/xen/model/layout.js', async original => {
+  const real = await original<typeof import('../../src/systems/xen/model/layout.js')>();
+  return {
+    ...real,
+    arrange: (layout: MachineLayout): Uint32Array =>
+      real.arrange(layout).map(mfn => 2 * layout.domain + layout.domainFrames - 1 - mfn),
+  };
+});
+
+const xen = GUESTS.filter(g => g.name.startsWith('xen/'));
+const opened = (name: string) => openRecording(recordingOf(GUESTS.find(g => g.name === name)!));
+const NONE = { context: 3, ignored: NOTHING_IGNORED };
+
+it.for(xen)('$name with every frame at another place is the same run', guest => {
+  const out = freshFile();
+  const [system, name] = guest.name.split('/') as [string, string];
+  recorded({
+    system,
+    guest: name,
+    image: readFileSync(imageOf(guest)),
+    detail: 'mmu',
+    out,
+    memoryBytes: guest.memoryBytes,
+  });
+  const [a, b] = [openRecording(recordingOf(guest)), openRecording(out)];
+  expect(a.chain).not.toBe(b.chain);
+  const found = finish(compareRecordings(a, b));
+  expect(finish(diffReport(a, b, found, NONE)).findings).toEqual([]);
+  expect(found.renamed).toBe(true);
+});
+
+it.for(GUESTS)('$name does not differ from itself', guest => {
+  const source = openRecording(recordingOf(guest));
+  expect(finish(compareRecordings(source, openRecording(recordingOf(guest)))).differences).toEqual([]);
+});
+
+it('the forgotten user half is the first difference of the two user-pagetables', () => {
+  const [a, b] = [opened('xen/user-pagetables'), opened('xen/user-pagetables-broken')];
+  const report = finish(diffReport(a, b, finish(compareRecordings(a, b)), NONE));
+  const [first, second] = report.findings;
+  expect(first!.where).toMatch(/set_pgd/);
+  expect(first!.lines.find(l => l.sign === '~')!.text).toBe('args: [1] 2 -> 1');
+  // The second update, of the user L4, is what the broken one leaves out.
+  expect(second!.rule).toBe('missing');
+  expect(second!.lines.filter(l => l.sign === '-').map(l => l.text.split(' ')[1])).toContain('pte');
+  const last = report.findings
+    .at(-1)!
+    .lines.filter(l => l.sign !== ' ')
+    .map(l => l.text);
+  expect(last.some(l => /end how=panic/.test(l))).toBe(true);
+  expect(first!.sections.map(s => s.title)).toEqual(
+    expect.arrayContaining(['A: call stack', 'B: call stack', 'A: registers', 'B: registers']),
+  );
+});
+
+it('the writable mapping of the last table is the first difference of the early page tables that crash', () => {
+  const [a, b] = [opened('xen/early-pagetable-reuse'), opened('xen/early-pagetable-crash')];
+  const [first] = finish(diffReport(a, b, finish(compareRecordings(a, b)), NONE)).findings;
+  expect(first!.where).toMatch(/pin_pagetable_pfn/);
+  expect(first!.lines.find(l => l.sign === '~')!.text).toMatch(/\[508\] \w+065 -> \w+067/);
+});
+
+it('a recording is what the machine does again, and a value that is not is told by its field', () => {
+  const source = opened('bare/address-spaces');
+  expect(finish(verifyByRerun(source)).divergence).toBeUndefined();
+  const real = source.chunk.bind(source);
+  let changed = -1;
+  source.chunk = (n: number): Block => {
+    const block = real(n);
+    if (changed >= 0) return block;
+    const i = block.kind.subarray(source.checkpoints[0]!.seq).indexOf(KIND.pte) + source.checkpoints[0]!.seq;
+    changed = block.first + i;
+    block.col.pte.newLo[block.row[i]!]! ^= 2;
+    return block;
+  };
+  const { divergence } = finish(verifyByRerun(source));
+  expect(divergence).toMatchObject({ seq: changed, field: 'new' });
+  expect((divergence!.expected as bigint) ^ (divergence!.actual as bigint)).toBe(2n);
+});
