@@ -93,8 +93,7 @@ A recording that was stopped is whole and ends with an event that says so.
 };
 
 const KERNEL_MEMORY = 256 * 2 ** 20;
-/** Some half a second of running between checkpoints: as long as a re-run may take to reach any instruction. */
-const KERNEL_CHECKPOINT_TICKS = 2 ** 25;
+
 /** A Linux kernel on Xen. */
 async function linux(kernel: string, guest: string | undefined, options: Options): Promise<number> {
   if (guest !== undefined) throw new Trouble(`${guest}: with --kernel the guest is the kernel; leave this out`);
@@ -107,7 +106,7 @@ async function linux(kernel: string, guest: string | undefined, options: Options
     ramdisk: options.initrd === undefined ? undefined : readImage(options.initrd),
     commandLine: /(^| )console=/.test(append) ? append : `console=hvc0 ${append}`.trim(),
     memoryBytes: options.memory ?? KERNEL_MEMORY,
-    checkpointTicks: options.checkpoint ?? KERNEL_CHECKPOINT_TICKS,
+    checkpointTicks: options.checkpoint,
   });
 }
 

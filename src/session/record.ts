@@ -50,7 +50,8 @@ export interface Recorded extends Ended {
   readonly chain: string;
 }
 
-export const CHECKPOINT_TICKS = 2 ** 22;
+/** As far apart as the slowest code goes in half a second or less: so long may a re-run take to reach any instruction. */
+export const CHECKPOINT_TICKS = 2 ** 25;
 const LIMIT_TICKS = 2 ** 16;
 /** About a millisecond of running, and of stepping. */
 const SLICE_TICKS = { mmu: 2 ** 16, full: 2 ** 10 } as const;
