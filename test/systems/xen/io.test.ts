@@ -384,7 +384,7 @@ describe('rings', () => {
     [0, 2049],
     [5, 4],
     [0xffff_ffff, 0x7fff_ffff],
-  ])('counts that no ring has, %i and %i, print nothing', ([consumer, producer]) => {
+  ] as const)('counts that no ring has, %i and %i, print nothing', ([consumer, producer]) => {
     const made = run([...evtchn(EVTCHN.send), ...shutdown()], {
       ...SEND(2),
       before: xen => counts(xen, xen.io.console.mfn, 0xc08, consumer, producer),
