@@ -47,11 +47,14 @@ Exit code, as diff(1): 0 the same, 1 different, 2 trouble.
     .action((a: string, b: string, options: Options) => run(() => diff(a, b, options)));
 };
 
+/** A comparison goes through both once: old chunks are not asked for again. */
+const CACHE_BYTES = 2 ** 25;
+
 async function diff(fileA: string, fileB: string, options: Options): Promise<number> {
   const ignored = ignoredOf(options);
-  const a = openRecording(fileA);
+  const a = openRecording(fileA, { cacheBytes: CACHE_BYTES });
   try {
-    const b = openRecording(fileB);
+    const b = openRecording(fileB, { cacheBytes: CACHE_BYTES });
     try {
       for (const s of [a, b])
         if (s.damage)

@@ -91,10 +91,10 @@ export function classify(same: Same, { a, b, skipA, skipB }: Parted): Difference
         const [sa, sb] = [a.seqs[x + k]!, b.seqs[y + k]!];
         const effects = !LANDMARKS.has(kindAt(same.a, sa) as never) && !LANDMARKS.has(kindAt(same.b, sb) as never);
         const spans = { a: { from: sa, seqs: [sa] }, b: { from: sb, seqs: [sb] }, fields: [] };
-        if (hashElsewhere(x + k, y + k)) one(sa, sb);
+        if (hashElsewhere(x + k, y + k)) one(x + k, y + k);
         else if (comparable(same, sa, sb)) found.push(...[compareAt(same, sa, sb)].filter(d => d !== undefined));
         else if (effects) found.push({ class: 'other effect', ...spans });
-        else one(sa, sb);
+        else one(x + k, y + k);
       }
     else {
       for (let k = x; k < toA; k++) left.a.push(k);
@@ -104,9 +104,10 @@ export function classify(same: Same, { a, b, skipA, skipB }: Parted): Difference
     }
     [x, y] = [toA, toB];
   };
-  const one = (sa: number, sb: number): void => {
-    left.a.push(a.seqs.indexOf(sa));
-    left.b.push(b.seqs.indexOf(sb));
+  const one = (p: number, q: number): void => {
+    left.a.push(p);
+    left.b.push(q);
+    const [sa, sb] = [a.seqs[p]!, b.seqs[q]!];
     found.push({ class: 'missing', a: { from: sa, seqs: [sa] }, b: { from: sb, seqs: [] }, fields: [] });
     found.push({ class: 'extra', a: { from: sa + 1, seqs: [] }, b: { from: sb, seqs: [sb] }, fields: [] });
   };
@@ -199,17 +200,15 @@ const split = (seqs: readonly number[], where: (s: number) => boolean): [number[
 
 /** Neighbours of one class are one difference, except where each names its own fields. */
 function merge(found: readonly Difference[]): Difference[] {
-  const out: Difference[] = [];
+  const out: { d: Difference; a: number[]; b: number[] }[] = [];
   for (const d of found) {
     const last = out.at(-1);
-    const joins = last && last.class === d.class && last.fields.length + d.fields.length === 0;
-    if (!joins) out.push(d);
-    else
-      out[out.length - 1] = {
-        ...last,
-        a: { from: last.a.from, seqs: [...last.a.seqs, ...d.a.seqs] },
-        b: { from: last.b.from, seqs: [...last.b.seqs, ...d.b.seqs] },
-      };
+    if (!last || last.d.class !== d.class || last.d.fields.length + d.fields.length > 0)
+      out.push({ d, a: [...d.a.seqs], b: [...d.b.seqs] });
+    else {
+      for (const seq of d.a.seqs) last.a.push(seq);
+      for (const seq of d.b.seqs) last.b.push(seq);
+    }
   }
-  return out;
+  return out.map(({ d, a, b }) => ({ ...d, a: { ...d.a, seqs: a }, b: { ...d.b, seqs: b } }));
 }

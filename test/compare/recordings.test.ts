@@ -3,6 +3,7 @@ import { finish } from '../../src/base/work.js';
 import { compareRecordings, type RecordingDiff } from '../../src/compare/recordings.js';
 import { NOTHING_IGNORED } from '../../src/compare/side.js';
 import { randomBelow } from '../recording/make.js';
+import { recordingOf } from '../state/memory-source.js';
 import { EDITS, type Edit, type Planted, plant } from './planted.js';
 
 const CASES = Number(process.env.REWALK_CASES ?? 1000);
@@ -81,6 +82,21 @@ describe('two recordings', () => {
     };
     expect(finish(compareRecordings(planted.a.source, planted.b.source, { ignored })).differences).toEqual([]);
     expect(diff(planted).differences.length).toBeGreaterThan(1);
+  });
+  it('that have nothing in common are told apart in time', () => {
+    const unlike = (kind: 'pending' | 'msr') =>
+      recordingOf(
+        Array.from({ length: 60_000 }, (_, n) =>
+          kind === 'msr'
+            ? { kind, ticks: n, vcpu: 0, cause: -1, register: n, old: 0n, new: BigInt(n) << 40n }
+            : { kind, ticks: n, vcpu: 0, cause: -1, port: n, old: false, new: true },
+        ) as never,
+        { header: { images: [{ name: kind, sha256: kind }] } },
+      );
+    const began = performance.now();
+    const { counted } = finish(compareRecordings(unlike('msr'), unlike('pending')));
+    expect(counted['other effect']).toBeGreaterThan(0);
+    expect(performance.now() - began).toBeLessThan(20_000);
   });
   it('are compared up to the first difference where that is asked for', () => {
     const planted = plant(6, ['value', 'value', 'value'], false);
