@@ -1,6 +1,10 @@
 // The same kernel and initramfs on real Xen 4.17, as dom0 under QEMU, counted between the two markers, beside a recording
 // of ours. Xen counts nothing in a release build, so QEMU's debugger does: it stops at the functions that carry calls out
-// and looks at their arguments. Xen, its symbols and QEMU come by apt; nothing is installed but QEMU, which must be there.
+// and looks at their arguments. Xen and its symbols come by apt and are not installed; QEMU must be.
+//
+// Stopping takes time the guest notices: timers ring between any two calls, and tasks of the kernel run that otherwise would
+// not, so loads of base pointers, and multicalls around them, are many more than ours; what processes do with their memory
+// is the same. (-icount would tie time to instructions; with it this Xen stalls.)
 //
 // Usage: node tools/linux/real-xen.mjs [--dir DIR] [boot.rewalk]      DIR keeps what was fetched
 import { spawn, spawnSync } from 'node:child_process';
@@ -16,6 +20,11 @@ import { MARKERS } from './init.mjs';
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { dir: { type: 'string' } } });
 const scratch = mkdtempSync(join(tmpdir(), 'rewalk-xen-'));
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+])
+  process.on(signal, () => process.exit(code));
 const dir = values.dir ?? scratch;
 const at = path => fileURLToPath(new URL(path, import.meta.url));
 const PACKAGES = ['xen-hypervisor-4.17-amd64', 'xen-hypervisor-4.17-amd64-dbg'];

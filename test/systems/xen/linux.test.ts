@@ -8,10 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Frame } from '../../../src/base/brand.js';
 import { Trouble } from '../../../src/base/trouble.js';
 import { finish } from '../../../src/base/work.js';
-import type { Event, KindName } from '../../../src/events/kinds.js';
+import { eventAt } from '../../../src/events/block.js';
+import { type Event, KIND, type KindName } from '../../../src/events/kinds.js';
 import { unpackKernel } from '../../../src/kernels/linux/image.js';
 import { openRecording, type Recording } from '../../../src/recording/reader.js';
 import { RULES } from '../../../src/rules/registry.js';
@@ -81,10 +81,15 @@ async function boot(from: string, name: string, programs: object[] = []): Promis
   );
   return { result, file, printed };
 }
-/** Events of some kinds, and where the markers are among them. */
+/** Events of some kinds, in order. */
 function eventsOf(source: Recording, ...kinds: KindName[]): Event[] {
-  const wanted: ReadonlySet<string> = new Set(kinds);
-  return source.chunks.flatMap((_, n) => eventsIn(source.chunk(n)).filter(e => wanted.has(e.kind)));
+  const wanted = new Set<number>(kinds.map(kind => KIND[kind]));
+  const found: Event[] = [];
+  source.chunks.forEach((_, n) => {
+    const block = source.chunk(n);
+    for (let i = 0; i < block.count; i++) if (wanted.has(block.kind[i]!)) found.push(eventAt(block, i));
+  });
+  return found;
 }
 const isMarker = (e: Event, text: string): boolean => e.kind === 'console' && e.text.includes(text);
 
@@ -120,21 +125,32 @@ describe.skipIf(folder === undefined)('a stock Debian kernel', () => {
     const roots = eventsOf(source, 'root').length;
     expect(roots).toBeGreaterThan(PROCESSES * 2);
   });
-  test('shows a fork’s tables: as its parent’s but for what was written, and gone when it is', () => {
-    const tasks = eventsOf(source, 'task').flatMap(e => (e.kind === 'task' && e.name === 'busybox' ? [e] : []));
-    const { pid, seq } = tasks.at(-1)!;
+  test('shows a fork’s tables: what it shares with its parent neither may write to', () => {
+    const told = eventsOf(source, 'console', 'task', 'call');
+    // A new process, before it becomes another program.
+    const done = told.findIndex(e => isMarker(e, 'rewalk: done'));
+    const born = told.slice(0, done).findLastIndex(e => e.kind === 'task' && e.pid > 1 && e.name === 'init');
+    const { pid } = told[born] as { pid: number };
+    const { seq } = told.slice(born).find(e => e.kind === 'call' && e.class === CLASS.syscall)!;
     const root = (of: number, at: number) => finish(rootOfProcess(source, 'guest', of, at));
-    const calls = eventsOf(source, 'call').filter(e => e.kind === 'call' && e.class === CLASS.syscall && e.seq > seq);
-    const first = calls[0]!.seq;
-    const [child, parent] = [root(pid, first), root(1, first)];
-    expect(child).not.toBe(parent);
-    const state = finish(createTimeline(source).seek(first));
-    const mapped = (frame: Frame) =>
-      finish(spaceMap(state, 'guest', needFormat(source, 'guest'), frame, source.lexicon, { frames: true })).ranges;
-    const text = (frame: Frame) => mapped(frame).filter(r => r.region === 'user').length;
-    expect(text(child)).toBeGreaterThan(0);
+    const state = finish(createTimeline(source).seek(seq));
+    /** Writable or not, by address and frame. */
+    const pages = (of: number): Map<string, boolean> => {
+      const { ranges } = finish(
+        spaceMap(state, 'guest', needFormat(source, 'guest'), root(of, seq), source.lexicon, { frames: true }),
+      );
+      const found = new Map<string, boolean>();
+      for (const r of ranges.filter(r => r.region === 'user'))
+        for (let n = 0; n < Number(r.bytes / 4096n); n++)
+          found.set(`${r.from + BigInt(n * 4096)} ${r.frame + n}`, r.permissions.write);
+      return found;
+    };
+    const [child, parent] = [pages(pid), pages(1)];
+    const shared = [...child.keys()].filter(page => parent.has(page));
+    expect(shared.length).toBeGreaterThan(20); // fork copies entries of memory that is no file's; the rest is faulted in
+    expect(shared.filter(page => child.get(page) || parent.get(page))).toEqual([]);
     expect(() => root(pid, source.count - 1)).toThrow(/is gone: its root table was released/);
-    expect(() => root(99_999, first)).toThrow(/no process 99999 ran/);
+    expect(() => root(99_999, seq)).toThrow(/no process 99999 ran/);
   });
   test('is refused nothing but what Xen refuses a domain without devices', () => {
     const calls = new Map<number, number>();
