@@ -102,9 +102,8 @@ export function createRecording(path: string, header: HeaderGiven, options: Writ
       for (const part of partsOf(checkpoint)) desk.memory(part);
     },
     tail: () => {
-      if (log.current.count < 2) return;
-      flushStacks();
-      desk.tail(withoutLast(log.current));
+      // Without its stacks: when a tail comes is a matter of time, and STACKS frames stay. Those come with the chunk.
+      if (log.current.count >= 2) desk.tail(withoutLast(log.current));
     },
     close: () => {
       log.flush();

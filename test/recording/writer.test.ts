@@ -97,6 +97,24 @@ describe('a recording', () => {
     expect(shorter.chain).not.toBe(first.chain);
   });
 
+  it('is not changed by tails on the way, also where events have stacks of their own', () => {
+    const write = (name: string, tailEvery: number): void => {
+      const recorder = createRecording(at(name), HEADER);
+      const { put } = recorder.log;
+      let n = 0;
+      recorder.log.put = draft => {
+        recorder.intern([BigInt(n)]);
+        if (++n % tailEvery === 0) recorder.tail();
+        return put.call(recorder.log, draft);
+      };
+      writeSome(recorder, drafts, 50);
+      recorder.close();
+    };
+    write('stacks', Number.POSITIVE_INFINITY);
+    write('stacks-tails', 7);
+    expect(Buffer.compare(readFileSync(at('stacks-tails')), readFileSync(at('stacks')))).toBe(0);
+  });
+
   it('is not changed by tails on the way', () => {
     const recorder = createRecording(at('tails'), HEADER);
     const { put } = recorder.log;

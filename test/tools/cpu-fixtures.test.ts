@@ -37,7 +37,8 @@ describe('the recorded answers of a real processor', () => {
     const forms = FORMS.filter((f: { family: string }) => f.family === family);
     const { seed, forms: recorded } = headerOf(fileOf(family));
     expect(recorded.map(([id]: [string]) => id)).toEqual(forms.map((f: { id: string }) => f.id));
-    const least = family === 'trap' ? 2 : family === 'fetch' ? 20 : 40;
+    // What moves or works bit by bit has no edges to look for: fewer cases do.
+    const least = family === 'trap' ? 2 : /^(fetch|sse-(move|integer|shuffle))$/.test(family) ? 16 : 40;
     for (const [, cases] of recorded) expect(cases).toBeGreaterThanOrEqual(least);
     const byId = new Map(forms.map((f: { id: string }) => [f.id, f]));
     let ok = 0;
@@ -181,7 +182,7 @@ describe.skipIf(here)(`tracing a program on the processor${here ? ` (skipped: ${
       const made = spawnSync('gcc', flags, { input: `${source.join('\n')}\n`, encoding: 'utf8' });
       expect(made.stderr).not.toContain('rror');
       const lines: string[] = traceNative(program, 100).trimEnd().split('\n');
-      expect(lines[0]).toMatch(/^[0-9a-f]+ rax=0 rcx=0 .* rflags=202$/);
+      expect(lines[0]).toMatch(/^[0-9a-f]+ rax=0 rcx=0 .* rflags=202 mxcsr=1f80 xmm0=0+ /);
       // mov, lea, rep stosb, then twice dec, cmp, jne; ud2 raises signal 4.
       expect(lines.length).toBe(1 + 3 + 6 + 1);
       expect(lines[3]).toMatch(/ rcx=0 rdi=[0-9a-f]+$/);
