@@ -10,7 +10,7 @@ import { expect, test } from 'vitest';
 import { GUESTS, imageOf, recordingOf } from '../src/cli/built-in.js';
 import { openRecording } from '../src/recording/reader.js';
 import { digestOf } from '../src/report/digest.js';
-import { eventsOf, freshFile, recorded } from './session/guests.js';
+import { freshFile, recorded } from './session/guests.js';
 
 test.for(GUESTS)('the recording of $name is what it records today', guest => {
   const golden = recordingOf(guest);
