@@ -290,6 +290,5 @@ describe('a writer that is killed', () => {
     const verdict = finish(verify(path));
     expect([verdict.events, verdict.closed]).toEqual([r.count, false]);
     expect(verdict.damage === undefined || verdict.damage.offset < statSync(path).size).toBe(true);
-    expect(readFileSync(path).length).toBeGreaterThan(1 << 20);
   });
 });

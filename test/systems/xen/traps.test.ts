@@ -439,7 +439,55 @@ test('a store into a higher table always is', () => {
   expect(of(made.events, 'trap').at(-1)).toMatchObject({ vector: 14, error: 3 });
 });
 test('a store that Xen does not know how to do ends the run by its name', () => {
-  expect(tableStore(bytes('48 ff 03')).ended?.reason).toBe('not implemented: a store into a page table by inc');
+  expect(tableStore(bytes('48 d1 23')).ended?.reason).toBe('not implemented: a store into a page table by shl');
+});
+
+/** The entry stays not present, so that Xen takes any value: bit 0 is left alone, the odd ones are done two bytes further. */
+const arithmetic: readonly (readonly [string, string])[] = [
+  ['add', '48 01 0b'],
+  ['sub', '48 29 0b'],
+  ['a byte add', '80 03 7e'],
+  ['adc', '66 11 4b 02'],
+  ['sbb', '66 19 4b 02'],
+  ['xor', '48 31 0b'],
+  ['inc', '66 ff 43 02'],
+  ['dec', '66 ff 4b 02'],
+  ['neg', '48 f7 1b'],
+  ['not', '66 f7 53 02'],
+  ['lock add', 'f0 48 01 0b'],
+  ['lock dec', 'f0 66 ff 4b 02'],
+  ['xadd', '48 0f c1 0b'],
+  ['lock xadd of two bytes', 'f0 66 0f c1 0b'],
+  ['a cmpxchg that fails', '48 0f b1 0b'],
+];
+const OPERANDS = [
+  [0n, 0n, 'f8'],
+  [0x7fff_ffff_ffff_fffen, 0x8000_0000_0000_0000n, 'f9'],
+  [0xffff_ffff_ffff_ff00n, 0xfffen, 'f9'],
+  [0x70n, 0xffff_ffff_feed_cf90n, 'f8'],
+] as const;
+/** pushfq; pop rdx; then rax, rcx, rdx and what is at rbx to where r8 points, and r8 on. */
+const KEEP = '9c 5a 49 89 00 49 89 48 08 49 89 50 10 48 8b 13 49 89 50 18 49 83 c0 20';
+const KEPT = DATA + 0xa00n;
+test.for(arithmetic)('%s on a page table leaves memory, registers and flags as it does elsewhere', ([, code]) => {
+  const start = (0x1230n << 12n) | 0x70n;
+  const on = (place: readonly number[]): { kept: Uint8Array | undefined; emulated: number } => {
+    const trials = OPERANDS.flatMap(([a, c, carry]) => [
+      ...mov(0, start),
+      ...bytes('48 89 03'),
+      ...mov(0, a),
+      ...mov(1, c),
+      ...bytes(`${carry} ${code} ${KEEP}`),
+    ]);
+    const made = tableStore([...place, ...mov(8, KEPT), ...trials]);
+    expect(made.ended?.reason).toBe('the guest powered off');
+    return { kept: made.xen.copyFrom(KEPT, 32 * OPERANDS.length), emulated: ptwrEvents(made).length };
+  };
+  const [table, plain] = [on([]), on(mov(3, DATA + 0x900n))];
+  expect(plain.emulated).toBe(0);
+  expect(table.emulated).toBeGreaterThan(0);
+  expect(table.kept!.some(byte => byte !== 0)).toBe(true);
+  expect(table.kept).toEqual(plain.kept);
 });
 
 // Descriptor tables of the guest.

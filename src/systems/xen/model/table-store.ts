@@ -32,18 +32,44 @@ interface Operands {
 const FLAG = { CF: 1n, PF: 4n, AF: 0x10n, ZF: 0x40n, SF: 0x80n, DF: 0x400n, OF: 0x800n } as const;
 const setFlags = ({ cpu }: Xen, mask: bigint, set: bigint): void =>
   cpu.set(REG.rflags!, (cpu.get(REG.rflags!) & ~mask) | set);
+/** A locked form stores only if nobody else did meanwhile. */
+const ifLocked = (insn: Insn, old: bigint): { expected?: bigint } => (insn.lock ? { expected: old } : {});
+
+const STATUS = FLAG.CF | FLAG.PF | FLAG.AF | FLAG.ZF | FLAG.SF | FLAG.OF;
+const top = (bytes: Bytes, value: bigint): bigint => (value >> BigInt(8 * bytes - 1)) & 1n;
+/** What a result says of itself: ZF, SF, and PF of its low byte. */
+function resultFlags(bytes: Bytes, value: bigint): bigint {
+  let ones = 0;
+  for (let low = Number(value & 0xffn); low; low &= low - 1) ones++;
+  return (value === 0n ? FLAG.ZF : 0n) | (top(bytes, value) && FLAG.SF) | (ones % 2 === 0 ? FLAG.PF : 0n);
+}
+/** a + b + carry or a - b - carry, and all six flags of it: each bit's carry out is the one into the next (SDM 1, 3.4.3.1). */
+function sum(bytes: Bytes, sign: 1 | -1, a: bigint, b: bigint, carry = 0n): { value: bigint; flags: bigint } {
+  const value = BigInt.asUintN(8 * bytes, sign > 0 ? a + b + carry : a - b - carry);
+  const from = sign > 0 ? a : BigInt.asUintN(8 * bytes, ~a);
+  const carries = (from & b) | ((from | b) & (sign > 0 ? ~value : value));
+  const overflow = (a ^ value) & (sign > 0 ? b ^ value : a ^ b);
+  const flags = (top(bytes, carries) && FLAG.CF) | (carries & 8n && FLAG.AF) | (top(bytes, overflow) && FLAG.OF);
+  return { value, flags: flags | resultFlags(bytes, value) };
+}
 
 /** and, or, xor: CF, OF and AF cleared, the rest from the result (SDM 2A). */
 const logic =
   (combine: (a: bigint, b: bigint) => bigint) =>
   ({ xen, insn, bytes, old, source }: Operands): Store => {
     const value = BigInt.asUintN(8 * bytes, combine(old, source));
-    let ones = 0;
-    for (let low = Number(value & 0xffn); low; low &= low - 1) ones++;
-    const flags =
-      (value === 0n ? FLAG.ZF : 0n) | (value >> BigInt(8 * bytes - 1) ? FLAG.SF : 0n) | (ones % 2 === 0 ? FLAG.PF : 0n);
-    const mask = FLAG.CF | FLAG.OF | FLAG.AF | FLAG.ZF | FLAG.SF | FLAG.PF;
-    return { value, ...(insn.lock ? { expected: old } : {}), after: () => setFlags(xen, mask, flags) };
+    return { value, ...ifLocked(insn, old), after: () => setFlags(xen, STATUS, resultFlags(bytes, value)) };
+  };
+/** add, sub, adc, sbb; inc and dec, which add one and keep CF; neg, which subtracts from nothing. */
+const arithmetic =
+  (sign: 1 | -1, what: { carry?: true; one?: true; negate?: true } = {}) =>
+  ({ xen, insn, bytes, old, source }: Operands): Store => {
+    const carry = what.carry ? xen.cpu.get(REG.rflags!) & FLAG.CF : 0n;
+    const { value, flags } = what.negate
+      ? sum(bytes, -1, 0n, old)
+      : sum(bytes, sign, old, what.one ? 1n : source, carry);
+    const mask = what.one ? STATUS & ~FLAG.CF : STATUS;
+    return { value, ...ifLocked(insn, old), after: () => setFlags(xen, mask, flags & mask) };
   };
 /** bts, btr, btc with a bit inside the operand: CF is what the bit was. */
 const bit =
@@ -52,7 +78,7 @@ const bit =
     const mask = 1n << (source & BigInt(8 * bytes - 1));
     return {
       value: combine(old, mask),
-      ...(insn.lock ? { expected: old } : {}),
+      ...ifLocked(insn, old),
       after: () => setFlags(xen, FLAG.CF, old & mask ? FLAG.CF : 0n),
     };
   };
@@ -62,6 +88,14 @@ const STORES: Readonly<Record<string, (o: Operands) => Store>> = {
   and: logic((a, b) => a & b),
   or: logic((a, b) => a | b),
   xor: logic((a, b) => a ^ b),
+  not: ({ insn, bytes, old }) => ({ value: BigInt.asUintN(8 * bytes, ~old), ...ifLocked(insn, old) }),
+  add: arithmetic(1),
+  sub: arithmetic(-1),
+  adc: arithmetic(1, { carry: true }),
+  sbb: arithmetic(-1, { carry: true }),
+  inc: arithmetic(1, { one: true }),
+  dec: arithmetic(-1, { one: true }),
+  neg: arithmetic(-1, { negate: true }),
   bts: bit((a, b) => a | b),
   btr: bit((a, b) => a & ~b),
   btc: bit((a, b) => a ^ b),
@@ -70,11 +104,20 @@ const STORES: Readonly<Record<string, (o: Operands) => Store>> = {
     expected: old,
     after: () => writeRegister(xen.cpu, registerIn(insn), bytes, old),
   }),
+  xadd: ({ xen, insn, bytes, old, source }) => {
+    const { value, flags } = sum(bytes, 1, old, source);
+    const after = (): void => {
+      writeRegister(xen.cpu, registerIn(insn), bytes, old);
+      setFlags(xen, STATUS, flags);
+    };
+    return { value, ...ifLocked(insn, old), after };
+  },
   cmpxchg: ({ xen, bytes, old, source }) => {
-    const same = old === BigInt.asUintN(8 * bytes, xen.cpu.get(REG.rax!));
+    const wanted = BigInt.asUintN(8 * bytes, xen.cpu.get(REG.rax!));
+    const same = old === wanted;
     const after = (): void => {
       if (!same) writeRegister(xen.cpu, REG.rax!, bytes, old);
-      setFlags(xen, FLAG.ZF, same ? FLAG.ZF : 0n);
+      setFlags(xen, STATUS, sum(bytes, -1, wanted, old).flags);
     };
     return same ? { value: source, expected: old, after } : { value: old, skip: true, after };
   },

@@ -27,7 +27,6 @@ const HOST_CALLS: ReadonlySet<number> = new Set([
   HYPERCALL.grant_table_op,
   HYPERCALL.event_channel_op,
   HYPERCALL.physdev_op,
-  HYPERCALL.set_gdt,
 ]);
 const isHostCall = (c: { readonly class: Uint8Array; readonly number: Uint32Array }, row: number): boolean =>
   c.class[row] === CLASS.hypercall && HOST_CALLS.has(c.number[row]!);

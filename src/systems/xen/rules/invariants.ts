@@ -123,8 +123,8 @@ export class Invariants {
     );
   }
   /**
-   * Total: one for being allocated, and every entry, pin and root. Type count: what needs the type. Of descriptor frames the
-   * references are in no table; of frames that were given back, being allocated no longer counts.
+   * Total: one for being allocated, and every entry, pin and root. Type count: what needs the type. What has a frame as part of
+   * a GDT or LDT is in no table, but it counts in both alike. Of frames that were given back, being allocated no longer counts.
    */
   private counts(n: number, f: FrameFacts): void {
     const wrong: string[] = [];
@@ -140,10 +140,11 @@ export class Invariants {
       wrong.push(`is ${typeName(f.type)}, and ${plural(f.tableRefs, 'reference')} to it as a table exist`);
     if (f.type !== TYPE.writable && f.writableRefs > 0 && !isTable(f))
       wrong.push(`is ${typeName(f.type)}, and ${plural(f.writableRefs, 'writable mapping')} exist`);
-    const own = f.total - f.refs - f.hostRefs;
+    const descriptors = f.type === TYPE.seg_desc ? f.typecount : 0;
+    const own = f.total - f.refs - f.hostRefs - descriptors;
     const guestFrame = this.world.m2p.get(n);
     const allocated = guestFrame !== undefined && guestFrame !== NO_FRAME;
-    if (f.type !== TYPE.seg_desc && (allocated ? own !== 1 : own < 0 || own > Math.max(1, f.baseRefs)))
+    if (allocated ? own !== 1 : own < 0 || own > Math.max(1, f.baseRefs))
       wrong.push(
         `has total count ${f.total}, and ${plural(f.refs, 'reference')} exist${allocated ? ' besides being allocated' : ''}`,
       );

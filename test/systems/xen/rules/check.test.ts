@@ -174,6 +174,20 @@ describe('told by hand,', () => {
     s.call(() => s.pte(1, 9, entry(31, RW), { counts: false }));
     expect(judge(s.drafts).violations[0]).toMatchObject({ rule: 'counts', frame: 31 });
   });
+  test('what has a frame as part of a descriptor table counts in both numbers alike', () => {
+    const s = pair();
+    const load = (by: number, typeBy = by): void =>
+      s.call(() => {
+        s.set('type', 40, TYPE.seg_desc);
+        s.raise('total', 40, by);
+        s.raise('typecount', 40, typeBy);
+      }, 'set_gdt');
+    load(2);
+    load(-1);
+    expect(brief(judge(s.drafts))).toEqual([]);
+    load(1, 0);
+    expect(judge(s.drafts).violations).toMatchObject([{ rule: 'counts', frame: 40 }]);
+  });
   test('while something is partially validated counts are not judged, and afterwards they are', () => {
     const s = pair();
     s.call(() => {
