@@ -2,9 +2,9 @@
 import { spawn } from 'node:child_process';
 import { Command } from 'commander';
 import type { Work } from '../base/work.js';
+import type { Rerun } from '../recording/rerun.js';
 import type { Source } from '../recording/source.js';
 import type { Answer, Broken, Outside } from '../tui/outside.js';
-import type { Rerun } from '../views/rerun.js';
 import { rerunFor } from './again.js';
 import { VERBS } from './verbs.js';
 

@@ -1,48 +1,18 @@
 /**
  * Detail of a stretch of a recording, entry by entry, for whoever shows it: from a re-run, whether or not the recording has
- * a detail stream. This is what the replay half knows as `Rerun`.
+ * a detail stream.
  */
-import { asVaddr, type Paddr, type Vaddr } from '../base/brand.js';
+import { asVaddr } from '../base/brand.js';
 import { Trouble } from '../base/trouble.js';
-import { drive, type Progress } from '../base/work.js';
+import { drive } from '../base/work.js';
 import { type Block, eventAt } from '../events/block.js';
 import type { Event } from '../events/kinds.js';
 import { isaOf } from '../isa/index.js';
+import type { Detail, Rerun } from '../recording/rerun.js';
 import type { Source } from '../recording/source.js';
 import { rerunDetail } from './rerun.js';
-import { type FoundStore, findStore, stackAt } from './stores.js';
+import { findStore, stackAt } from './stores.js';
 import { SYSTEMS } from './systems.js';
-
-export interface DetailEntry {
-  /** What happened after main-stream event `seq`, as its entry `sub`, from 1. */
-  readonly seq: number;
-  readonly sub: number;
-  readonly ticks: number;
-  readonly vcpu: number;
-  /** The instruction. */
-  readonly pc: Vaddr;
-  readonly what:
-    | { readonly kind: 'step'; readonly registers: readonly (readonly [register: number, value: bigint])[] }
-    | {
-        readonly kind: 'store';
-        readonly at: Vaddr;
-        readonly physical: bigint;
-        readonly bytes: number;
-        readonly old: bigint;
-        readonly new: bigint;
-      }
-    | {
-        readonly kind: 'fill';
-        readonly at: Vaddr;
-        readonly frame: number;
-        readonly bytes: bigint;
-        readonly flags: number;
-      };
-}
-export interface RerunOptions {
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (p: Progress) => void;
-}
 
 const SLICE_MS = 8;
 
@@ -53,18 +23,14 @@ export function whyNoRerun({ header, checkpoints }: Source): string | undefined 
 }
 
 /** Runs stretches of a recording again. The iteration rejects with the signal's reason when it is aborted. */
-export function rerunOf(source: Source): {
-  detail(from: number, to: number, options?: RerunOptions): AsyncIterable<DetailEntry>;
-  store(at: Paddr, from: number, before: number, options?: RerunOptions): Promise<FoundStore | undefined>;
-  stack(seq: number, ticks: number, options?: RerunOptions): Promise<readonly bigint[]>;
-} {
+export function rerunOf(source: Source): Rerun {
   return {
     store: (at, from, before, options) => drive(findStore(source, at, from, before), options),
     stack: (seq, ticks, options) => drive(stackAt(source, seq, ticks), options),
     async *detail(from, to, { signal, onProgress } = {}) {
       const isa = isaOf(source.header.isa);
       if (!isa) throw new Trouble(`${source.name}: no processor is called ${source.header.isa}`);
-      const ready: DetailEntry[] = [];
+      const ready: Detail[] = [];
       let pc = asVaddr(0n);
       let seq = -1;
       let sub = 0;
@@ -94,7 +60,7 @@ export function rerunOf(source: Source): {
   };
 }
 
-function whatOf(e: Event): DetailEntry['what'] {
+function whatOf(e: Event): Detail['what'] {
   switch (e.kind) {
     case 'step': {
       const registers: [number, bigint][] = [];

@@ -10,27 +10,16 @@ import { KIND } from '../events/kinds.js';
 import { isaOf } from '../isa/index.js';
 import { PAGE_FLAGS } from '../machine/engine/layout.js';
 import { VIA } from '../machine/engine/memory.js';
+import type { RerunStore } from '../recording/rerun.js';
 import type { Source } from '../recording/source.js';
 import { advance, checkpointBefore, logFrom, rerunDetail, SLICE_TICKS, Stacks, ticksOf } from './rerun.js';
 import { resumeHost } from './state.js';
-
-/** A store, as entry `sub` of the detail behind event `seq`. */
-export interface FoundStore {
-  readonly seq: number;
-  readonly sub: number;
-  readonly ticks: number;
-  readonly to: bigint;
-  readonly old: bigint;
-  readonly new: bigint;
-  /** The storing instruction. */
-  readonly pc: bigint;
-}
 
 /**
  * The last such store after event `from` and before event `before`. Stretches between checkpoints in which the page stayed as
  * it was are left out. Yields how far a stretch is.
  */
-export function* findStore(source: Source, at: Paddr, from: number, before: number): Work<FoundStore | undefined> {
+export function* findStore(source: Source, at: Paddr, from: number, before: number): Work<RerunStore | undefined> {
   const { checkpoints } = source;
   const frame = frameOf(at);
   for (let n = checkpoints.length - 1; n >= 0; n--) {
@@ -66,9 +55,9 @@ function* lastStoreIn(source: Source, n: number, at: Paddr, end: number, before:
 }
 
 /** The store itself: the last one into `at` in the detail behind event `after`. */
-function* inDetail(source: Source, at: Paddr, after: number, before: number): Work<FoundStore | undefined> {
+function* inDetail(source: Source, at: Paddr, after: number, before: number): Work<RerunStore | undefined> {
   const pcRegister = isaOf(source.header.isa)?.roles.pc;
-  let found: FoundStore | undefined;
+  let found: RerunStore | undefined;
   let sub = 0;
   let pc = 0n;
   const take = (block: Block): void => {

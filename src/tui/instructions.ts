@@ -5,10 +5,10 @@
 import { asVaddr, type Vaddr } from '../base/brand.js';
 import type { Watch } from '../base/work.js';
 import { eventAt } from '../events/block.js';
+import type { Rerun } from '../recording/rerun.js';
 import { isaOfSource } from '../state/formats.js';
 import type { Position } from '../state/position.js';
 import { type RegisterValue, registersAt } from '../views/registers.js';
-import type { Rerun } from '../views/rerun.js';
 import { type Task, wait } from './task.js';
 import type { World } from './world.js';
 

@@ -3,8 +3,8 @@
  * the command line, the rules of the recording's system, a way to run stretches of it again, a clipboard.
  */
 import type { Watch, Work } from '../base/work.js';
+import type { Rerun } from '../recording/rerun.js';
 import type { Source } from '../recording/source.js';
-import type { Rerun } from '../views/rerun.js';
 
 export interface VerbName {
   readonly name: string;

@@ -7,11 +7,11 @@ import { asVaddr, type Paddr, type Vaddr } from '../base/brand.js';
 import type { Work } from '../base/work.js';
 import { type Block, eventAt } from '../events/block.js';
 import { KIND, type Space } from '../events/kinds.js';
+import type { Rerun, RerunOptions } from '../recording/rerun.js';
 import type { Source } from '../recording/source.js';
 import { isaOfSource } from '../state/formats.js';
 import { eventOf } from './at.js';
 import { registersAt } from './registers.js';
-import type { Rerun, RerunOptions } from './rerun.js';
 import { type StackLine, symbolText } from './symbols.js';
 
 export interface Stored {

@@ -7,10 +7,10 @@ import type { Event } from '../../src/events/kinds.js';
 import { Sink } from '../../src/recording/bytes.js';
 import { encodeBody, Registers } from '../../src/recording/codec.js';
 import type { Recording } from '../../src/recording/reader.js';
+import type { Rerun } from '../../src/recording/rerun.js';
 import type { Source } from '../../src/recording/source.js';
 import { rerunOf, whyNoRerun } from '../../src/session/detail.js';
 import { rerunDetail, rerunEvents } from '../../src/session/rerun.js';
-import type { Rerun } from '../../src/views/rerun.js';
 import { eventsIn, eventsOf, opened } from './guests.js';
 
 let full: Recording;

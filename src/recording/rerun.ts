@@ -1,4 +1,4 @@
-/** Detail that was not recorded, from executing again. The live half implements it; where it is missing, a view says why. */
+/** What a recording does not hold and running it again tells. The live half does that; where it is missing, a view says why. */
 import type { Paddr, Vaddr } from '../base/brand.js';
 import type { Progress } from '../base/work.js';
 
