@@ -1,4 +1,7 @@
-/** The screen: panes in their places, a title above each, one line at the bottom. */
+/**
+ * The screen: panes in their places, a title above each, one line at the bottom. For Ink every pane is two letters wide, which
+ * stand for its rows (screen/painter.ts): what it lays out is small, however large the terminal is.
+ */
 import { Box, type Instance, render, useInput } from 'ink';
 import { type ReactElement, useSyncExternalStore } from 'react';
 import type { Desk } from './desk.js';
@@ -19,17 +22,17 @@ export function App({ desk, drawn, rows }: { desk: Desk; drawn: Drawn; rows: Row
   useInput((input, key) => {
     for (const name of keyNames(input, key)) desk.press(name);
   });
+  rows.begin();
   const { ui } = desk;
   const places = layoutOf(ui);
   const column = (n: Place['column']): ReactElement[] =>
     places.filter(p => p.column === n).map(p => <Pane key={p.pane} desk={desk} place={p} />);
   return (
     <RowsContext.Provider value={rows}>
-      <Box flexDirection="column" width={ui.size.columns} height={ui.size.rows}>
+      <Box flexDirection="column" height={ui.size.rows}>
         {column(0)}
         <Box flexDirection="row">
           <Box flexDirection="column">{column(1)}</Box>
-          {places.some(p => p.column === 2) && <Box width={1} />}
           <Box flexDirection="column">{column(2)}</Box>
         </Box>
         <Bulk lines={[bottom(desk)]} width={ui.size.columns} height={1} />
@@ -42,7 +45,7 @@ function Pane({ desk, place }: { desk: Desk; place: Place }): ReactElement {
   const { width, height } = place;
   const { title, lines } = paneLines(desk, place);
   return (
-    <Box flexDirection="column" width={width}>
+    <Box flexDirection="column">
       <Bulk lines={[title]} width={width} height={1} />
       <Bulk lines={lines} width={width} height={height} />
     </Box>

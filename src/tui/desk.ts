@@ -15,7 +15,7 @@ import { eventLines, eventsAround } from './panes/events.js';
 import { registerLines } from './panes/registers.js';
 import { spaceLines } from './panes/space.js';
 import { timelineLines } from './panes/timeline.js';
-import { type Line, line, span } from './screen/text.js';
+import { type Line, type Lines, line, span } from './screen/text.js';
 import { equivalent } from './shell.js';
 import type { PaneId, Ui } from './state.js';
 import { driveTask, type Task } from './task.js';
@@ -26,7 +26,7 @@ interface Pane {
   /** Answered within the frame of the key; others come behind it. */
   readonly quick: boolean;
   key(ui: Ui, world: World): string;
-  lines(ui: Ui, world: World, size: { width: number; height: number }): Work<Line[]>;
+  lines(ui: Ui, world: World, size: { width: number; height: number }): Work<Lines>;
 }
 const now = (lines: (ui: Ui, world: World, size: { width: number; height: number }) => Line[]): Pane['lines'] =>
   // biome-ignore lint/correctness/useYield: answers at once
@@ -89,7 +89,7 @@ const CHECK_SLICE_MS = 8;
 
 interface Shown {
   key: string;
-  lines: readonly Line[];
+  lines: Lines;
 }
 
 export class Desk {
@@ -129,7 +129,7 @@ export class Desk {
       void this.work();
     }, failed);
   }
-  linesOf(pane: PaneId): readonly Line[] {
+  linesOf(pane: PaneId): Lines {
     return this.shown.get(pane)?.lines ?? [];
   }
   /** True when nothing is left to do: every pane shows the present. */
@@ -293,7 +293,7 @@ export class Desk {
       }
     }
   }
-  private put(pane: PaneId, key: string, lines: readonly Line[]): void {
+  private put(pane: PaneId, key: string, lines: Lines): void {
     this.shown.set(pane, { key, lines });
     this.world.shown.set(pane, lines);
   }
@@ -306,7 +306,7 @@ export class Desk {
   }
 }
 /** What the recording cannot answer is said where the answer would be. */
-function* withTrouble(lines: Work<Line[]>): Work<Line[]> {
+function* withTrouble(lines: Work<Lines>): Work<Lines> {
   try {
     return yield* lines;
   } catch (error) {

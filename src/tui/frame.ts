@@ -87,6 +87,7 @@ export function bottom({ ui, progress, world }: Desk): Line {
 
 /** The whole screen as Ink would hand it over: rows that stand for panes' lines, and the bottom line. */
 export function screenOf(desk: Desk, rows: Rows): string {
+  rows.begin();
   const { ui } = desk;
   const places = layoutOf(ui);
   const texts = (column: Place['column']): string[] =>
@@ -95,9 +96,9 @@ export function screenOf(desk: Desk, rows: Rows): string {
       .flatMap(place => {
         const { title, lines } = paneLines(desk, place);
         const shown = Array.from({ length: place.height }, (_, n) => lines[n] ?? line(''));
-        return [title, ...shown].map(l => rows.put(l, place.width) + ' '.repeat(place.width - 1));
+        return [title, ...shown].map(l => rows.put(l, place.width));
       });
   const [across, left, right] = [texts(0), texts(1), texts(2)];
-  const beside = left.map((text, n) => (right.length > 0 ? `${text} ${right[n] ?? ''}` : text));
+  const beside = left.map((text, n) => text + (right[n] ?? ''));
   return [...across, ...beside, rows.put(bottom(desk), ui.size.columns)].join('\n');
 }

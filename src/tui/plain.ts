@@ -44,7 +44,7 @@ export async function openPlain(
     if (failure) throw failure.error;
   };
   const paneText = (pane: PaneId): void => {
-    for (const line of desk.linesOf(pane)) say(textOf(line).trimEnd());
+    for (const line of desk.linesOf(pane).slice()) say(textOf(line).trimEnd());
   };
 
   const interactive = process.stdin.isTTY === true;

@@ -7,7 +7,7 @@ import { locate } from '../views/at.js';
 import type { Instruction } from './instructions.js';
 import type { Notes } from './notes.js';
 import { type Broken, NOTHING_OUTSIDE, type Outside } from './outside.js';
-import { type Line, textOf } from './screen/text.js';
+import { type Lines, textOf } from './screen/text.js';
 import type { PaneId } from './state.js';
 
 const EVENTS_KEPT = 4096;
@@ -57,13 +57,19 @@ export class World {
   /** The text of a line of a pane, as it was last shown. */
   lineUnder(pane: PaneId, n: number): string {
     const lines = this.shown.get(pane) ?? [];
-    const found = lines[Math.min(n, lines.length - 1)];
-    return found ? textOf(found) : '';
+    const at = Math.max(0, Math.min(n, lines.length - 1));
+    return lines
+      .slice(at, at + 1)
+      .map(textOf)
+      .join('');
   }
   /** All lines of a pane, as they were last shown. */
   textOf(pane: PaneId): string {
-    return (this.shown.get(pane) ?? []).map(l => textOf(l).trimEnd()).join('\n');
+    return (this.shown.get(pane) ?? [])
+      .slice()
+      .map(l => textOf(l).trimEnd())
+      .join('\n');
   }
   /** What each pane shows: kept by whoever draws. */
-  readonly shown = new Map<PaneId, readonly Line[]>();
+  readonly shown = new Map<PaneId, Lines>();
 }

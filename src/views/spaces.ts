@@ -47,9 +47,8 @@ export interface SpaceOptions {
 /** Mapped pages, as the walk finds them. `page` counts 4 KiB pages from address 0 up to the format's width. */
 export type Visit = (page: number, pages: number, level: Level, permissions: number, target: Paddr) => void;
 
-/** Names of regions by address. */
-export function regionNames(lexicon: Lexicon): (at: Vaddr) => string | undefined {
-  const list = lexicon.regions.flatMap((r: Region) => {
+function regionsOf(lexicon: Lexicon): { name: string; from: bigint; to: bigint }[] {
+  return lexicon.regions.flatMap((r: Region) => {
     try {
       return [
         { name: r.name, from: BigInt(`0x${r.from.replace(/^0x/, '')}`), to: BigInt(`0x${r.to.replace(/^0x/, '')}`) },
@@ -58,7 +57,17 @@ export function regionNames(lexicon: Lexicon): (at: Vaddr) => string | undefined
       return []; // a recording's own words may be nonsense
     }
   });
+}
+/** Names of regions by address. */
+export function regionNames(lexicon: Lexicon): (at: Vaddr) => string | undefined {
+  const list = regionsOf(lexicon);
   return at => list.find(r => at >= r.from && at < r.to)?.name;
+}
+/** Names of regions by the number of a page, which is quicker for thousands. */
+export function regionNamesOfPages(lexicon: Lexicon, format: PagingFormat): (page: number) => string | undefined {
+  const pageOf = (at: bigint): number => Number(BigInt.asUintN(format.vaddrBits, at) >> 12n);
+  const list = regionsOf(lexicon).map(r => ({ name: r.name, first: pageOf(r.from + 4095n), last: pageOf(r.to - 1n) }));
+  return page => list.find(r => page >= r.first && page <= r.last)?.name;
 }
 
 /** The address of a page number, sign-extended where the format is. */
@@ -117,27 +126,34 @@ export function* visitTable(
   }
 }
 
-/** The address space under `root` (a frame, or a byte address) in a state. */
-export function* spaceMap(
+/** A range as the walk finds it, in pages of 4 KiB: most are only counted, and few looked at. */
+export interface SpaceRun {
+  readonly page: number;
+  readonly pages: number;
+  readonly level: Level;
+  /** 4 KiB pages of each entry. */
+  readonly pagesEach: number;
+  /** As PERMISSION_BITS. */
+  readonly permissions: number;
+  readonly target: Paddr;
+}
+export interface SpaceRuns {
+  readonly runs: readonly SpaceRun[];
+  readonly tables: number;
+  readonly truncated: boolean;
+}
+/** The ranges of the address space under `root` (a frame, or a byte address) in a state, in order of addresses. */
+export function* spaceRuns(
   state: State,
   space: Space,
   format: PagingFormat,
   root: Frame | { readonly at: Paddr },
-  lexicon: Lexicon,
   options: SpaceOptions = {},
-): Work<SpaceMap> {
+): Work<SpaceRuns> {
   const reader = new TableReader(state, space, format);
   const visited: Visited = { entries: 0, tables: 0, truncated: false };
-  interface Open {
-    page: number;
-    pages: number;
-    level: Level;
-    pagesEach: number;
-    permissions: number;
-    target: number;
-  }
-  const found: Open[] = [];
-  let open: Open | undefined;
+  const runs: { -readonly [K in keyof SpaceRun]: SpaceRun[K] }[] = [];
+  let open: (typeof runs)[number] | undefined;
   const visit: Visit = (page, pages, level, permissions, target) => {
     if (
       open &&
@@ -148,28 +164,44 @@ export function* spaceMap(
       (!options.frames || open.target + open.pages * 4096 === target)
     )
       open.pages += pages;
-    else found.push((open = { page, pages, level, pagesEach: pages, permissions, target }));
+    else runs.push((open = { page, pages, level, pagesEach: pages, permissions, target }));
   };
   const at = typeof root === 'number' ? paddrOf(root) : root.at;
   yield* visitTable(reader, at, 0, 0, ALL_BITS, visit, visited);
+  return { runs, tables: visited.tables, truncated: visited.truncated };
+}
+/** A run as people see it. */
+export function rangeOf(format: PagingFormat, run: SpaceRun, regionOf: (at: Vaddr) => string | undefined): SpaceRange {
+  const from = addressOf(format, run.page);
+  return {
+    from,
+    bytes: BigInt(run.pages) << 12n,
+    level: run.level.number,
+    pageBytes: run.pagesEach * 4096,
+    permissions: unpackPermissions(run.permissions),
+    frame: asFrame(Math.floor(run.target / 4096)),
+    region: regionOf(from),
+  };
+}
 
+/** The address space under `root` in a state. */
+export function* spaceMap(
+  state: State,
+  space: Space,
+  format: PagingFormat,
+  root: Frame | { readonly at: Paddr },
+  lexicon: Lexicon,
+  options: SpaceOptions = {},
+): Work<SpaceMap> {
+  const { runs, tables, truncated } = yield* spaceRuns(state, space, format, root, options);
   const regionOf = regionNames(lexicon);
   let bytes = 0n;
   const ranges: SpaceRange[] = [];
-  for (const r of found) {
-    if (ranges.length % YIELD_RANGES === 0) yield { done: ranges.length, total: found.length };
-    const from = addressOf(format, r.page);
-    const length = BigInt(r.pages) << 12n;
-    bytes += length;
-    ranges.push({
-      from,
-      bytes: length,
-      level: r.level.number,
-      pageBytes: r.pagesEach * 4096,
-      permissions: unpackPermissions(r.permissions),
-      frame: asFrame(Math.floor(r.target / 4096)),
-      region: regionOf(from),
-    });
+  for (const run of runs) {
+    if (ranges.length % YIELD_RANGES === 0) yield { done: ranges.length, total: runs.length };
+    const range = rangeOf(format, run, regionOf);
+    bytes += range.bytes;
+    ranges.push(range);
   }
-  return { ranges, bytes, tables: visited.tables, truncated: visited.truncated };
+  return { ranges, bytes, tables, truncated };
 }

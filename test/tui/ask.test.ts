@@ -147,7 +147,10 @@ describe('address spaces', () => {
   it('open a range into its pages, with who wrote each entry', async () => {
     const s = await open(BARE, 216);
     await s.press('4');
-    const line = s.desk.linesOf('space').findIndex(l => l.spans[0]!.text.startsWith('0000000000602000'));
+    const line = s.desk
+      .linesOf('space')
+      .slice()
+      .findIndex(l => l.spans[0]!.text.startsWith('0000000000602000'));
     await s.press(...Array.from({ length: line }, () => 'j'), 'enter');
     expect(s.screen().space!.join('\n')).toMatch(/ {2}0000000000602000 frame 1018 {2}entry 100a010 #216/);
   });

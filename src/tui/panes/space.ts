@@ -9,9 +9,16 @@ import type { Source } from '../../recording/source.js';
 import { permissionText, sizeText } from '../../report/words.js';
 import { formatOf } from '../../state/formats.js';
 import { type RootAt, rootAt } from '../../views/slots.js';
-import { type SpaceRange, spaceMap } from '../../views/spaces.js';
+import {
+  addressOf,
+  rangeOf,
+  regionNamesOfPages,
+  type SpaceRange,
+  type SpaceRun,
+  spaceRuns,
+} from '../../views/spaces.js';
 import { type WalkQuery, walk } from '../../views/walk.js';
-import { type Line, line, type Span, span } from '../screen/text.js';
+import { type Line, type Lines, line, linesMade, type Span, span } from '../screen/text.js';
 import { type SpaceView, sameView, type Ui, viewText } from '../state.js';
 import type { World } from '../world.js';
 
@@ -25,7 +32,7 @@ export function* rootOf(source: Source, view: SpaceView, seq: number): Work<Root
   return { frame: view.root, at: paddrOf(view.root), since: -1, from: 'given' };
 }
 
-export function* spaceLines(ui: Ui, world: World): Work<Line[]> {
+export function* spaceLines(ui: Ui, world: World): Work<Lines> {
   const { source } = world;
   const { view } = ui;
   const format = formatOf(source, view.space);
@@ -35,26 +42,47 @@ export function* spaceLines(ui: Ui, world: World): Work<Line[]> {
   if (ui.mark !== undefined && !(ui.mark === ui.at.seq && sameView(view, ui.markView)))
     return yield* comparison(ui, ui.mark, world, root);
   const state = yield* world.timeline.seek(ui.at.seq);
-  const map = yield* spaceMap(state, view.space, format, { at: root.at }, source.lexicon);
-  const lines = [dim(`root ${hex(root.frame)}  ${sizeText(map.bytes)} through ${map.tables} tables`)];
+  const { runs, tables, truncated } = yield* spaceRuns(state, view.space, format, { at: root.at });
+  const pages = runs.reduce((sum, r) => sum + r.pages, 0);
+  /** Lines, or runs that become lines when they are looked at. */
+  const rows: (Line | SpaceRun)[] = [
+    dim(`root ${hex(root.frame)}  ${sizeText(BigInt(pages) << 12n)} through ${tables} tables`),
+  ];
+  const regionOf = regionNamesOfPages(source.lexicon, format);
   let region: string | undefined;
-  for (const [n, r] of map.ranges.entries()) {
-    if (n % RANGES_AT_ONCE === 0) yield { done: n, total: map.ranges.length };
-    if (r.region !== region) lines.push(line(span(`─ ${(region = r.region) ?? ''}`, 'bold')));
-    const level = format.levels.find(l => l.number === r.level)?.name ?? `L${r.level}`;
-    lines.push(
-      line(
-        span(`${hex16(r.from)} `),
-        span(sizeText(r.bytes).padStart(6), 'bold'),
-        span(` ${permissionText(r.permissions)} `, r.permissions.write ? 'added' : 'plain'),
-        span(level, 'dim'),
-      ),
-    );
-    if (ui.expanded === r.from) lines.push(...(yield* pageLines(ui, world, root, r)));
+  for (const [n, run] of runs.entries()) {
+    if (n % RANGES_AT_ONCE === 0) yield { done: n, total: runs.length };
+    const name = regionOf(run.page);
+    if (name !== region) rows.push(line(span(`─ ${(region = name) ?? ''}`, 'bold')));
+    rows.push(run);
+    if (ui.expanded !== undefined && ui.expanded === addressOf(format, run.page))
+      rows.push(
+        ...(yield* pageLines(
+          ui,
+          world,
+          root,
+          rangeOf(format, run, () => undefined),
+        )),
+      );
   }
-  if (map.truncated) lines.push(dim('… more entries than anybody reads'));
-  return lines;
+  if (truncated) rows.push(dim('… more entries than anybody reads'));
+  return linesMade(rows.length, n => {
+    const row = rows[n]!;
+    return 'spans' in row
+      ? row
+      : rangeLine(
+          rangeOf(format, row, () => undefined),
+          row.level.name,
+        );
+  });
 }
+const rangeLine = (r: SpaceRange, level: string): Line =>
+  line(
+    span(`${hex16(r.from)} `),
+    span(sizeText(r.bytes).padStart(6), 'bold'),
+    span(` ${permissionText(r.permissions)} `, r.permissions.write ? 'added' : 'plain'),
+    span(level, 'dim'),
+  );
 /** The pages of a range one by one: what each maps to, and who last wrote its entry. */
 function* pageLines(ui: Ui, world: World, root: RootAt, range: SpaceRange): Work<Line[]> {
   const lines: Line[] = [];

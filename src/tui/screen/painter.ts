@@ -1,64 +1,56 @@
 /**
  * What Ink lays out, painted. Ink measures and styles every cell it is given, which takes tens of milliseconds for a full
- * screen; so it is given one character of the private use area for each row of a pane, and the row itself, ready made,
- * is put there afterwards. Only lines that differ from what is on the screen are written, in one piece.
+ * screen; so it is given two letters for each row of a pane, as if that were all there is of it, and the row itself, ready
+ * made, is put there afterwards; a blank stands between panes beside each other. (Letters, since Ink looks at every other
+ * character ten times as long.) Only lines that differ from what is on the screen are written, in one piece.
  */
 import { EventEmitter } from 'node:events';
 import { fitLine, type Line } from './text.js';
 import { type Depth, render } from './theme.js';
 
-/** U+E000 .. U+F8FF: as many rows as a frame can have. */
-const FIRST = 0xe000;
-const ROWS_MAX = 0x1900;
+/** Printable ASCII without the blank. */
+const FIRST = 0x21;
+const LETTERS = 94;
+/** More rows than two frames have: Terminal sees to that. */
+const ROWS_MAX = LETTERS * LETTERS;
+/** Letters for a row. */
+export const ROW_LETTERS = 2;
+/** Panes beside each other. */
+const COLUMNS_MAX = 2;
 
-interface Row {
-  readonly text: string;
-  readonly width: number;
-}
-/** Rows that the panes of the coming frame hand over, each against the character that stands for it. */
+/** Rows that the panes of the coming frame hand over, each against the letters that stand for it. */
 export class Rows {
-  private rows: Row[] = [];
+  private rows: string[] = [];
   private readonly ids = new Map<string, number>();
   readonly depth: Depth;
 
   constructor(depth: Depth) {
     this.depth = depth;
   }
-  /** The character that stands for a row in Ink's layout. The same row has the same one as long as there is room. */
-  put(line: Line, width: number): string {
-    const text = render(fitLine(line, width), this.depth);
-    const key = `${width}:${text}`;
-    let id = this.ids.get(key);
-    if (id === undefined) {
-      if (this.rows.length >= ROWS_MAX) this.forget();
-      id = this.rows.length;
-      this.rows.push({ text, width });
-      this.ids.set(key, id);
-    }
-    return String.fromCharCode(FIRST + id);
-  }
-  /** Everything handed over so far is drawn anew by whoever still shows it. */
-  private forget(): void {
+  /** Before the rows of a frame are put, all of them: the letters of an earlier one may get a new meaning. */
+  begin(): void {
+    if (this.rows.length < ROWS_MAX / 2) return;
     this.rows = [];
     this.ids.clear();
-    this.generation++;
   }
-  /** Counts up when characters get a new meaning: panes that kept theirs must put their rows again. */
-  generation = 0;
+  /** The letters that stand for a row in Ink's layout. */
+  put(line: Line, width: number): string {
+    const text = render(fitLine(line, width), this.depth);
+    let id = this.ids.get(text);
+    if (id === undefined) {
+      id = this.rows.length;
+      this.rows.push(text);
+      this.ids.set(text, id);
+    }
+    return String.fromCharCode(FIRST + Math.floor(id / LETTERS), FIRST + (id % LETTERS));
+  }
 
   /** A line of Ink's with the rows in their places. */
   fill(inked: string): string {
-    let out = '';
-    for (let at = 0; at < inked.length; at++) {
-      const row = this.rows[inked.charCodeAt(at) - FIRST];
-      if (!row) {
-        out += inked[at];
-        continue;
-      }
-      out += row.text;
-      for (let n = 1; n < row.width && inked[at + 1] === ' '; n++) at++; // the room Ink kept for it
-    }
-    return out;
+    const out: string[] = [];
+    for (let at = 0; at < inked.length; at += ROW_LETTERS)
+      out.push(this.rows[(inked.charCodeAt(at) - FIRST) * LETTERS + inked.charCodeAt(at + 1) - FIRST] ?? '');
+    return out.join(' ');
   }
 }
 
@@ -81,8 +73,9 @@ export class Painter extends EventEmitter {
     this.size = size;
     this.out = out;
   }
+  /** Ink's: letters that stand for rows. */
   get columns(): number {
-    return this.size.columns;
+    return COLUMNS_MAX * ROW_LETTERS;
   }
   /** One more than there are: at a full screen Ink would clear the terminal before each frame. */
   get rows(): number {
@@ -92,10 +85,6 @@ export class Painter extends EventEmitter {
     this.size = size;
     this.shown = [];
     this.emit('resize');
-  }
-  /** The whole screen is painted again with the next frame. */
-  repaint(): void {
-    this.shown = [];
   }
   write(frame: string): boolean {
     const lines = frame.replace(/\n$/, '').split('\n');

@@ -1,7 +1,7 @@
-/** The rows of a pane, by the way around Ink that painter.ts describes. */
+/** The rows of a pane as Ink has them: two letters each, see painter.ts. */
 import { Box, Text } from 'ink';
 import { createContext, type ReactElement, useContext } from 'react';
-import type { Rows } from './painter.js';
+import { ROW_LETTERS, type Rows } from './painter.js';
 import { type Line, line } from './text.js';
 
 export const RowsContext = createContext<Rows | undefined>(undefined);
@@ -19,8 +19,8 @@ export function Bulk({ lines, width, height }: Props): ReactElement | null {
   if (!rows || width < 1 || height < 1) return null;
   const marks = Array.from({ length: height }, (_, n) => rows.put(lines[n] ?? EMPTY, width));
   return (
-    <Box width={width} height={height} flexShrink={0}>
-      <Text wrap="truncate">{marks.join('\n')}</Text>
+    <Box width={ROW_LETTERS} height={height} flexShrink={0}>
+      <Text>{marks.join('\n')}</Text>
     </Box>
   );
 }

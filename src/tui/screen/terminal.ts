@@ -6,6 +6,9 @@ import type { WriteStream } from 'node:tty';
 
 const ENTER = '\x1b[?1049h\x1b[?25l\x1b[2J\x1b[?2004h';
 const LEAVE = '\x1b[?2004l\x1b[?25h\x1b[?1049l\x1b[0m';
+/** Larger ones are nobody's: what is beyond stays empty. */
+const COLUMNS_MAX = 1000;
+const ROWS_MAX = 1000;
 const SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGINT'] as const;
 const EXIT_BASE = 128;
 const NUMBERS = { SIGTERM: 15, SIGHUP: 1, SIGINT: 2 } as const;
@@ -29,7 +32,7 @@ export class Terminal {
       });
   }
   get size(): { columns: number; rows: number } {
-    return { columns: this.out.columns || 80, rows: this.out.rows || 24 };
+    return { columns: Math.min(this.out.columns || 80, COLUMNS_MAX), rows: Math.min(this.out.rows || 24, ROWS_MAX) };
   }
   enter(): void {
     this.open = true;

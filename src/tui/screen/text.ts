@@ -28,6 +28,17 @@ export interface Line {
   readonly spans: readonly Span[];
   readonly fill?: Style;
 }
+/** The lines of a pane. An array is one; where there are thousands, those that are looked at are made then. */
+export interface Lines {
+  readonly length: number;
+  slice(from?: number, to?: number): readonly Line[];
+}
+/** `length` lines, each made by `line` when it is looked at. */
+export const linesMade = (length: number, line: (n: number) => Line): Lines => ({
+  length,
+  slice: (from = 0, to = length) =>
+    Array.from({ length: Math.max(0, Math.min(to, length) - from) }, (_, n) => line(from + n)),
+});
 
 export const span = (text: string, style: Style = 'plain'): Span => ({ text, style });
 export const line = (...parts: readonly (string | Span)[]): Line => ({
