@@ -77,38 +77,50 @@ const LAYOUT = (() => {
 /** Bytes of a full-size block. Most of it is never touched, so the system never backs it with memory. */
 export const BLOCK_BYTES = LAYOUT.bytes;
 
-/** A full-size block over a buffer of BLOCK_BYTES; shared buffers make it readable from a worker. */
-export function blockOver(buffer: ArrayBufferLike): Block {
-  const { head } = LAYOUT;
-  const col = Object.fromEntries(
-    LAYOUT.columns.map((specs, k) => [
-      KIND_NAMES[k],
-      Object.fromEntries(specs.map(s => [s.name, view(s.store, buffer, s.at, s.items)])),
-    ]),
-  ) as unknown as BlockColumns;
-  const counters = new Float64Array(buffer, head.counters, 2);
-  return {
-    get first() {
-      return counters[0]!;
-    },
-    set first(n) {
-      counters[0] = n;
-    },
-    get count() {
-      return counters[1]!;
-    },
-    set count(n) {
-      counters[1] = n;
-    },
-    kind: new Uint8Array(buffer, head.kind, CHUNK_EVENTS),
-    row: new Uint16Array(buffer, head.row, CHUNK_EVENTS),
-    ticks: new Float64Array(buffer, head.ticks, CHUNK_EVENTS),
-    vcpu: new Uint8Array(buffer, head.vcpu, CHUNK_EVENTS),
-    back: new Uint32Array(buffer, head.back, CHUNK_EVENTS),
-    rows: new Uint32Array(buffer, head.rows, KIND_NAMES.length),
-    col,
-  };
+/** A full-size block. A class, since V8 looks up every property of an object literal with accessors in a hash table. */
+class FullBlock implements Block {
+  readonly kind: Uint8Array;
+  readonly row: Uint16Array;
+  readonly ticks: Float64Array;
+  readonly vcpu: Uint8Array;
+  readonly back: Uint32Array;
+  readonly rows: Uint32Array;
+  readonly col: BlockColumns;
+  /** In the buffer too, for whoever reads it in another thread. */
+  private readonly counters: Float64Array;
+
+  constructor(buffer: ArrayBufferLike) {
+    const { head } = LAYOUT;
+    this.kind = new Uint8Array(buffer, head.kind, CHUNK_EVENTS);
+    this.row = new Uint16Array(buffer, head.row, CHUNK_EVENTS);
+    this.ticks = new Float64Array(buffer, head.ticks, CHUNK_EVENTS);
+    this.vcpu = new Uint8Array(buffer, head.vcpu, CHUNK_EVENTS);
+    this.back = new Uint32Array(buffer, head.back, CHUNK_EVENTS);
+    this.rows = new Uint32Array(buffer, head.rows, KIND_NAMES.length);
+    this.col = Object.fromEntries(
+      LAYOUT.columns.map((specs, k) => [
+        KIND_NAMES[k],
+        Object.fromEntries(specs.map(s => [s.name, view(s.store, buffer, s.at, s.items)])),
+      ]),
+    ) as unknown as BlockColumns;
+    this.counters = new Float64Array(buffer, head.counters, 2);
+  }
+  get first(): number {
+    return this.counters[0]!;
+  }
+  set first(n: number) {
+    this.counters[0] = n;
+  }
+  get count(): number {
+    return this.counters[1]!;
+  }
+  set count(n: number) {
+    this.counters[1] = n;
+  }
 }
+
+/** A full-size block over a buffer of BLOCK_BYTES; shared buffers make it readable from a worker. */
+export const blockOver = (buffer: ArrayBufferLike): Block => new FullBlock(buffer);
 
 /** Where the list `field` of `row` starts in its pool. */
 export const listStart = (ends: Uint32Array, row: number): number => (row === 0 ? 0 : ends[row - 1]!);

@@ -124,7 +124,7 @@ describe('the index of a recording', () => {
     const block = world.blocks[0]!;
     const index = openIndex('test.rewalk', HEADER, LEXICON);
     for (const count of [100, 101, 250, block.count]) {
-      index.update([], { firstSeq: 0, endSeq: count, blocks: () => [{ ...block, count }] });
+      index.update([], { firstSeq: 0, endSeq: count, blocks: () => [{ ...block, first: 0, count }] });
       compare(index, { events: world.events.slice(0, count) }, count, 20);
     }
   });
