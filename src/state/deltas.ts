@@ -1,13 +1,14 @@
 /**
  * What changed between two boundaries of chunks, kept in memory: see changes.ts. Boundary n is the moment before chunk n.
  *
- *   0   1   2   3   4   5   6   7   8   9 ...
- *   |---|---|---|---|---|---|---|---|---|-           level 0: a chunk
- *   |---------------|---------------|-----           level 1: 4 chunks, made of four of level 0
- *   |-------------------------------------           levels 2 to 5: 16, 64, 256 and 1024 chunks
- *   |--------------------|----------------           and what sparse keyframes of the file span
+ *   0   1   2   3   4   5   6 ...      16     32
+ *   |---|---|---|---|---|---|---  ...                level 0: a chunk
+ *   |---------------------------------|------|-      level 1: 16 chunks, made of sixteen of level 0
+ *   |------------------------------------------      level 2: 256 chunks
+ *   |--------------------|---------------------      and what sparse keyframes of the file span
  *
- * So any two boundaries are a few steps apart, however long the recording is. Each chunk that a timeline passes leaves one.
+ * So any two boundaries are a few steps apart. Each chunk that a timeline passes leaves one. Fewer levels would have more
+ * words on a way; more of them hardly fewer, since neighbours have little in common, and each level takes memory.
  * When they take more than the budget, those of the level that has most go first, least recently used ones before others.
  */
 import { bytesOfChanges, type Changes, joined, scratchOf } from './changes.js';
@@ -23,8 +24,8 @@ export interface Delta extends Changes {
   readonly after: Beside;
 }
 
-const FAN = 4;
-const TOP = 5;
+export const FAN = 16;
+const TOP = 2;
 /** The level of what spans anything else, of which nothing is made. */
 const OTHER = TOP + 1;
 const levelOf = ({ from, to }: Delta): number => {

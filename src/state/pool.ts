@@ -18,6 +18,7 @@ import type { Delta } from './deltas.js';
 import { Places } from './places.js';
 import type { Range } from './ranges.js';
 import type { Words } from './state.js';
+import type { Still } from './stills.js';
 import { fold } from './sweep.js';
 import {
   type Beside,
@@ -78,6 +79,11 @@ export class Pool implements Words {
   /** The tree made last, and the places written since (but for those of lines that have copies). */
   private frozen: Tree = EMPTY_TREE;
   private stale = new Uint8Array(256);
+
+  /** Words in use. */
+  get size(): number {
+    return this.places.count * LEAF_WORDS;
+  }
 
   /** Folds events from..to-1 of the block in (indices in the block). `applied` must be the seq of `from`. */
   forward(block: Block, from: number, to: number): void {
@@ -185,19 +191,24 @@ export class Pool implements Words {
     this.applied = this.anchored;
     this.anchor();
   }
-  /** From one end of a delta to the other, which is before event `applied`. The pool must be at its anchor. */
-  apply(delta: Delta, direction: 1 | -1, applied: number): void {
-    flip(this.words, delta, this.stale, LEAF_SHIFT);
-    this.setBeside(direction === 1 ? delta.after : delta.before);
+  /** Along deltas that follow each other, to before event `applied`. The pool must be at its anchor, which moves there. */
+  apply(deltas: readonly Changes[], beside: Beside, applied: number): void {
+    flip(this.words, deltas, this.stale, LEAF_SHIFT);
+    this.setBeside(beside);
     this.applied = applied;
     this.anchor();
   }
-  /** Becomes the state before the first event. Places stay. */
-  clear(): void {
-    this.words.fill(0, 0, this.places.count * LEAF_WORDS);
+  /** A copy of all words, and what is beside them. */
+  still(): Omit<Still, 'boundary'> {
+    return { words: this.words.slice(0, this.size), beside: this.beside() };
+  }
+  /** Becomes the state of a still, which is before event `applied`. Places stay. */
+  restore({ words, beside }: Still, applied: number): void {
+    this.words.set(words);
+    this.words.fill(0, words.length, this.size);
     this.stale.fill(1, 0, this.places.count);
-    this.setBeside({ hosts: EMPTY_TREE.hosts, tasks: EMPTY_TREE.tasks, ending: undefined });
-    this.applied = 0;
+    this.setBeside(beside);
+    this.applied = applied;
     this.anchor();
   }
 

@@ -4,18 +4,19 @@
  *
  * A seek goes from boundary to boundary of chunks by the longest deltas it has (deltas.ts), lays sparse keyframes of the file
  * where it has none, folds whole chunks where there are no such either, each of which leaves a delta, and folds the rest
- * into the chunk, forwards or backwards. Where to begin, here or with nothing, and from which side to come, is what costs
- * least: the way is first walked without doing anything.
+ * into the chunk, forwards or backwards. Where to begin, here or at a still (stills.ts), and from which side to come, is what
+ * costs least: the way is first walked without doing anything.
  */
 import { assert } from '../base/assert.js';
 import { finish, type Work } from '../base/work.js';
 import type { Block } from '../events/block.js';
 import { KIND, KIND_NAMES, type KindName } from '../events/kinds.js';
 import type { Source } from '../recording/source.js';
-import { type Delta, Deltas } from './deltas.js';
+import { type Delta, Deltas, FAN } from './deltas.js';
 import { layOver } from './keyframe.js';
 import { Pool } from './pool.js';
 import { Snapshot, State } from './state.js';
+import { type Still, Stills } from './stills.js';
 
 /** Costs, against 1 for folding an event (some 50 ns): */
 const COST = {
@@ -25,12 +26,15 @@ const COST = {
   sparse: 0.15,
   /** a word of a delta, */
   word: 0.06,
-  /** going back to a boundary, and giving up all there is. */
+  /** a word of a still, */
+  copied: 0.003,
+  /** and going back to a boundary. */
   rewind: 1000,
-  clear: 20_000,
 };
 /** An estimate of bytes. */
-const DEFAULT_BUDGET = 64 * 2 ** 20;
+const DEFAULT_BUDGET = 80 * 2 ** 20;
+/** The share of it that stills may take. */
+const STILLS_SHARE = 3 / 8;
 
 /** One move along boundaries of chunks (boundary n is the moment before chunk n). */
 type Move =
@@ -38,8 +42,8 @@ type Move =
   | { readonly how: 'lay'; readonly to: number; readonly cost: number; readonly keyframe: number }
   | { readonly how: 'fold'; readonly to: number; readonly cost: number };
 interface Plan {
-  readonly cost: number;
-  readonly clear: boolean;
+  /** Where to begin; from where the pool stands if undefined. */
+  readonly still: Still | undefined;
   /** Boundaries to go to, one after the other; the last is one of the target's chunk. */
   readonly stops: readonly number[];
 }
@@ -77,7 +81,7 @@ export function* findEvent(source: Source, from: number, direction: 1 | -1, matc
 }
 
 export interface TimelineOptions {
-  /** Bytes that deltas may take; 64 MiB unless told. */
+  /** Bytes that deltas and stills may take; 80 MiB unless told. */
   readonly budgetBytes?: number;
 }
 
@@ -89,6 +93,7 @@ export class Timeline {
   protected readonly sparseWorth: number = 100_000;
   private readonly pool = new Pool();
   private readonly deltas: Deltas;
+  private readonly stills: Stills;
   /** The boundary that is the pool's anchor. What is folded beyond it lies in a chunk beside it. */
   private at = 0;
   /** The first way to anywhere leaves nothing behind, and so is short: who asks one question needs no way back. */
@@ -100,16 +105,19 @@ export class Timeline {
   constructor(source: Source, options: TimelineOptions = {}) {
     this.source = source;
     this.state = new State(this.pool);
-    this.deltas = new Deltas(options.budgetBytes ?? DEFAULT_BUDGET);
+    const bytes = options.budgetBytes ?? DEFAULT_BUDGET;
+    this.stills = new Stills(STILLS_SHARE * bytes);
+    this.deltas = new Deltas((1 - STILLS_SHARE) * bytes);
   }
 
   /** The event after which `state` is; -1 before the first. */
   get seq(): number {
     return this.pool.applied - 1;
   }
-  /** Bytes of the deltas, an estimate, and how many they are. */
-  get usage(): { bytes: number; deltas: number } {
-    return { bytes: this.deltas.bytes, deltas: this.deltas.count };
+  /** Bytes of deltas and stills, an estimate, and how many they are. */
+  get usage(): { bytes: number; deltas: number; stills: number } {
+    const { deltas, stills } = this;
+    return { bytes: deltas.bytes + stills.bytes, deltas: deltas.count, stills: stills.count };
   }
 
   /** The state where the timeline stands, for good. */
@@ -127,14 +135,13 @@ export class Timeline {
     const progress = () => ({ done: Math.max(0, total - Math.abs(target - pool.applied)), total });
     const plan = this.plan(target);
     if (plan) {
-      if (pool.applied !== this.first(this.at)) pool.rewind();
-      if (plan.clear) {
-        pool.clear();
-        this.at = 0;
-      }
+      if (plan.still) {
+        this.at = plan.still.boundary;
+        pool.restore(plan.still, this.first(this.at));
+      } else if (pool.applied !== this.first(this.at)) pool.rewind();
       for (const stop of plan.stops)
         while (this.at !== stop) {
-          this.make(this.move(this.at, stop));
+          this.go(stop);
           yield progress();
         }
       this.travelled = true;
@@ -191,13 +198,16 @@ export class Timeline {
     const to = this.first(pool.applied >= here ? at + 1 : at);
     let best: Plan | undefined;
     let least = target >= from && target <= to ? Math.abs(target - pool.applied) : Number.POSITIVE_INFINITY;
-    const next = this.sparse.find(k => k.boundary > n)?.boundary;
-    for (const clear of at === 0 ? [false] : [false, true])
-      for (const end of this.whole(n) ? [n, n + 1] : [n])
-        for (const stops of next === undefined || next === end ? [[end]] : [[end], [next, end]]) {
-          const rest = Math.abs(target - this.first(end)) + (clear ? COST.clear : COST.rewind);
-          const cost = this.cost(clear ? 0 : at, stops, rest, least);
-          if (cost < least) [best, least] = [{ cost, clear, stops }, cost];
+    const last = this.whole(source.chunks.length - 1) ? source.chunks.length : source.chunks.length - 1;
+    // It may be shorter to pass the end and come back: by a sparse keyframe, or a delta of many chunks.
+    const [low, high] = [n - (n % FAN), n - (n % FAN) + FAN];
+    const beyond = [low, high, this.sparseAfter(n)?.boundary ?? last].filter(b => b <= last);
+    for (const still of [undefined, ...this.stills.around(n)])
+      for (const end of n < last ? [n, n + 1] : [n])
+        for (const stops of [[end], ...beyond.map(b => [b, end])]) {
+          const rest = Math.abs(target - this.first(end)) + (still ? COST.copied * pool.size : COST.rewind);
+          const cost = this.cost(still ? still.boundary : at, stops, rest, least);
+          if (cost < least) [best, least] = [{ still, stops }, cost];
         }
     return best;
   }
@@ -221,9 +231,32 @@ export class Timeline {
     const chunk = to > at ? at : at - 1;
     return { how: 'fold', to: to > at ? at + 1 : at - 1, cost: COST.decoded * this.source.chunks[chunk]!.count };
   }
-  private make(move: Move): void {
+  /** Goes on towards a boundary: along all deltas that come next, or by one other move. */
+  private go(stop: number): void {
+    const { pool } = this;
+    const deltas: Delta[] = [];
+    let { at } = this;
+    while (at !== stop) {
+      const move = this.move(at, stop);
+      if (move.how !== 'delta') {
+        if (deltas.length > 0) break;
+        this.make(move);
+        at = move.to;
+        break;
+      }
+      deltas.push(move.delta);
+      this.deltas.touch(move.delta);
+      at = move.to;
+      if (this.stills.wants(at, pool.size)) break;
+    }
+    const last = deltas.at(-1);
+    if (last) pool.apply(deltas, at === last.to ? last.after : last.before, this.first(at));
+    this.at = at;
+    if (this.travelled && this.stills.wants(at, pool.size)) this.stills.put({ boundary: at, ...pool.still() });
+  }
+  private make(move: Exclude<Move, { how: 'delta' }>): void {
     const { pool, source, at } = this;
-    if (move.how !== 'delta' && !this.travelled) {
+    if (!this.travelled) {
       pool.leap(() => {
         if (move.how === 'lay') layOver(pool, source.keyframe(move.keyframe), source);
         else this.foldTo(this.first(move.to));
@@ -231,14 +264,10 @@ export class Timeline {
     } else if (move.how === 'fold') {
       this.foldWithin(this.first(move.to));
       return;
-    } else if (move.how === 'lay') {
+    } else {
       layOver(pool, source.keyframe(move.keyframe), source);
       this.deltas.put({ from: at, to: move.to, ...pool.commit() });
-    } else {
-      this.deltas.touch(move.delta);
-      pool.apply(move.delta, move.to > at ? 1 : -1, this.first(move.to));
     }
-    this.at = move.to;
   }
 
   /** Folds inside one chunk, the one beside the anchor. Where that ends at its other boundary, a delta is left behind. */

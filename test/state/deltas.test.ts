@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Changes, changesOf, flip, joined, LINE_WORDS, scratchOf } from '../../src/state/changes.js';
-import { type Delta, Deltas } from '../../src/state/deltas.js';
+import { type Delta, Deltas, FAN } from '../../src/state/deltas.js';
 import { createTimeline } from '../../src/state/timeline.js';
 import { EMPTY_TREE } from '../../src/state/tree.js';
 import { consistentDrafts, dice } from './consistent.js';
@@ -18,7 +18,7 @@ const changes = (given: Record<number, number>, length = 256): Changes => {
 /** What words of zero become by these changes. */
 const wordsOf = (c: Changes): Record<number, number> => {
   const words = new Uint32Array(c.end);
-  flip(words, c, new Uint8Array(c.end), 0);
+  flip(words, [c], new Uint8Array(c.end), 0);
   return Object.fromEntries([...words.entries()].filter(([, word]) => word !== 0));
 };
 const delta = (from: number, to: number, words: Record<number, number>): Delta => ({
@@ -42,10 +42,10 @@ describe('changes', () => {
     const words = new Uint32Array(256).fill(5);
     const touched = new Uint8Array(4);
     const c = changes({ 70: 3, 255: 1 });
-    flip(words, c, touched, 6);
+    flip(words, [c], touched, 6);
     expect([words[70], words[255], words[0]]).toEqual([6, 4, 5]);
     expect([...touched]).toEqual([0, 1, 0, 1]);
-    flip(words, c, touched, 6);
+    flip(words, [c], touched, 6);
     expect(words.every(w => w === 5)).toBe(true);
   });
 
@@ -64,33 +64,36 @@ describe('changes', () => {
         changes(Object.fromEntries(Array.from({ length: 60 }, () => [roll(size), roll(2) + 1])), size),
       );
       const [apart, together] = [new Uint32Array(size), new Uint32Array(size)];
-      for (const part of parts) flip(apart, part, new Uint8Array(size), 0);
-      flip(together, joined(parts, scratchOf(size)), new Uint8Array(size), 0);
+      for (const part of parts) flip(apart, [part], new Uint8Array(size), 0);
+      flip(together, [joined(parts, scratchOf(size))], new Uint8Array(size), 0);
       expect(Buffer.compare(Buffer.from(together.buffer), Buffer.from(apart.buffer)), `seed 77, round ${k}`).toBe(0);
     }
   });
 });
 
 describe('deltas', () => {
-  it('makes one of four that follow each other, whatever order they come in', () => {
+  it('makes one of sixteen that follow each other, whatever order they come in', () => {
     const deltas = new Deltas(1e9);
-    for (const n of [3, 0, 1, 2]) deltas.put(delta(n, n + 1, { 5: 1, [70 + n]: n + 1 }));
-    const all = deltas.step(0, 4)!;
-    expect([all.from, all.to]).toEqual([0, 4]);
-    expect(wordsOf(all)).toEqual({ 70: 1, 71: 2, 72: 3, 73: 4 }); // word 5 changed four times: back to what it was
-    expect(deltas.step(4, 0)).toBe(all);
+    const order = [15, 0, 1, 14, 2, 3, 13, 4, 5, 12, 6, 7, 11, 8, 9, 10];
+    for (const n of order) deltas.put(delta(n, n + 1, { 5: 1, [70 + n]: n + 1 }));
+    const all = deltas.step(0, FAN)!;
+    expect([all.from, all.to]).toEqual([0, 16]);
+    // Word 5 changed sixteen times: back to what it was.
+    expect(wordsOf(all)).toEqual(Object.fromEntries(order.map(n => [70 + n, n + 1])));
+    expect(deltas.step(FAN, 0)).toBe(all);
   });
 
-  it('makes larger ones of any that have the right ends, as those of sparse keyframes do', () => {
+  it('makes larger ones of any that have the right ends', () => {
     const deltas = new Deltas(1e9);
-    for (const n of [0, 4, 8]) deltas.put(delta(n, n + 4, { [n]: 1 }));
-    for (const n of [12, 13, 14, 15]) deltas.put(delta(n, n + 1, { [n]: 1 }));
-    expect(wordsOf(deltas.step(0, 16)!)).toEqual({ 0: 1, 4: 1, 8: 1, 12: 1, 13: 1, 14: 1, 15: 1 });
+    for (let n = 0; n < 240; n++) deltas.put(delta(n, n + 1, { [n]: 1 }));
+    expect(deltas.has(0, 256)).toBe(false);
+    deltas.put(delta(240, 256, { 240: 1 }));
+    expect(Object.keys(wordsOf(deltas.step(0, 256)!))).toHaveLength(241);
   });
 
   it('leads towards a boundary by the longest delta that does not pass it', () => {
     const deltas = new Deltas(1e9);
-    for (let n = 0; n < 16; n++) deltas.put(delta(n, n + 1, { [n]: 1 }));
+    for (let n = 0; n < 35; n++) deltas.put(delta(n, n + 1, { [n]: 1 }));
     deltas.put(delta(0, 11, { 1: 1 }));
     const way = (from: number, to: number): number[] => {
       const out = [from];
@@ -101,9 +104,9 @@ describe('deltas', () => {
       return out;
     };
     expect(way(0, 13)).toEqual([0, 11, 12, 13]);
-    expect(way(1, 10)).toEqual([1, 2, 3, 4, 8, 9, 10]);
-    expect(way(16, 6)).toEqual([16, 12, 8, 7, 6]);
-    expect(deltas.step(16, 17)).toBeUndefined();
+    expect(way(15, 34)).toEqual([15, 16, 32, 33, 34]);
+    expect(way(33, 14)).toEqual([33, 32, 16, 15, 14]);
+    expect(deltas.step(35, 36)).toBeUndefined();
   });
 
   it('stays within its budget, dropping first what was not used for longest', () => {
