@@ -26,7 +26,7 @@ interface Pane {
   /** Answered within the frame of the key; others come behind it. */
   readonly quick: boolean;
   key(ui: Ui, world: World): string;
-  lines(ui: Ui, world: World, size: { width: number; height: number }): Work<Lines>;
+  lines(ui: Ui, world: World, size: { width: number; height: number }): Task<Lines>;
 }
 const now = (lines: (ui: Ui, world: World, size: { width: number; height: number }) => Line[]): Pane['lines'] =>
   // biome-ignore lint/correctness/useYield: answers at once
@@ -85,7 +85,8 @@ const ORDER: readonly PaneId[] = ['timeline', 'events', 'registers', 'detail', '
 const QUICK_STEPS = 64;
 /** What takes longer says how far it is. */
 const PATIENCE_MS = 300;
-const CHECK_SLICE_MS = 8;
+const PROGRESS_MS = 100;
+const CHECK_SLICE_MS = 4;
 
 interface Shown {
   key: string;
@@ -109,6 +110,8 @@ export class Desk {
   /** What looks for broken rules behind everything else; undefined when it is through, or there are no rules. */
   private checking: Work<readonly Broken[]> | undefined;
   private stop: AbortController | undefined;
+  /** Stops the slow pane that is being computed. */
+  private yielding: AbortController | undefined;
   /** What runs now and how far it is, for the bottom line. */
   progress: { what: string; share: number } | undefined;
 
@@ -164,6 +167,7 @@ export class Desk {
     this.queue.push(what);
     this.pressed = performance.now();
     this.wake?.();
+    this.yielding?.abort(new Error('something newer is asked'));
     void this.work();
   }
 
@@ -255,10 +259,11 @@ export class Desk {
   private async run<T>(what: string, begin: (watch: Watch) => Task<T>, yielding = false): Promise<T | undefined> {
     const stop = new AbortController();
     this.stop = stop;
-    const began = performance.now();
+    if (yielding) this.yielding = stop;
+    let told = performance.now() + PATIENCE_MS - PROGRESS_MS;
     const onProgress = ({ done, total }: Progress): void => {
-      if (yielding && this.queue.length > 0) stop.abort(new Error('something newer is asked'));
-      if (performance.now() - began < PATIENCE_MS) return;
+      if (performance.now() - told < PROGRESS_MS) return;
+      told = performance.now();
       this.progress = { what, share: total > 0 ? done / total : 0 };
       this.changed();
     };
@@ -276,6 +281,7 @@ export class Desk {
       clearTimeout(waiting);
       this.progress = undefined;
       this.stop = undefined;
+      this.yielding = undefined;
     }
   }
   /** The panes that are answered at once. */
@@ -306,7 +312,7 @@ export class Desk {
   }
 }
 /** What the recording cannot answer is said where the answer would be. */
-function* withTrouble(lines: Work<Lines>): Work<Lines> {
+function* withTrouble(lines: Task<Lines>): Task<Lines> {
   try {
     return yield* lines;
   } catch (error) {

@@ -10,6 +10,7 @@ import type { Drawn } from './app.js';
 import { Desk } from './desk.js';
 import { follow } from './follow.js';
 import { screenOf } from './frame.js';
+import { mapsInThread } from './maps-thread.js';
 import type { Notes } from './notes.js';
 import type { Outside } from './outside.js';
 import { Painter, Rows } from './screen/painter.js';
@@ -64,7 +65,8 @@ export async function openDebugger(
     terminal.write(`\x1b]52;c;${Buffer.from(text).toString('base64')}\x07`);
     return true;
   };
-  const world = new World(source, notes, { ...outside, copy });
+  const maps = mapsInThread(source);
+  const world = new World(source, notes, { ...outside, copy }, maps);
   const desk: Desk = new Desk(welcome(initial(at, source.count, terminal.size), notes), world, draw, fail, PATIENCE_MS);
   terminal.enter();
   let app: Instance | undefined;
@@ -83,6 +85,7 @@ export async function openDebugger(
     failure ??= { error };
   } finally {
     unfollow();
+    maps.close();
     process.removeListener('uncaughtException', fail);
     process.removeListener('unhandledRejection', fail);
     process.stdin.setRawMode(false);

@@ -15,17 +15,19 @@ export async function driveTask<T>(task: Task<T>, { signal, onProgress }: Watch)
   for (;;) {
     const step = task.next();
     if (step.done) return step.value;
-    if (step.value instanceof Promise) await orStopped(step.value, signal);
-    else {
+    if (step.value instanceof Promise) {
+      await orStopped(step.value, signal);
+      sliceEnd = performance.now(); // how far it is was worth waiting for: it is told at once
+    } else {
       if (performance.now() < sliceEnd) continue;
       onProgress?.(step.value);
       await nextTurn();
+      sliceEnd = performance.now() + SLICE_MS;
     }
     if (signal?.aborted) {
       task.return(undefined as never);
       throw signal.reason;
     }
-    sliceEnd = performance.now() + SLICE_MS;
   }
 }
 /** Resolves with the promise or when stopped; what it says then is looked at by nobody. */

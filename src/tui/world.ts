@@ -2,9 +2,9 @@
 import { eventAt } from '../events/block.js';
 import type { Event } from '../events/kinds.js';
 import type { Source } from '../recording/source.js';
-import { createTimeline, type Timeline } from '../state/timeline.js';
 import { locate } from '../views/at.js';
 import type { Instruction } from './instructions.js';
+import { type Maps, mapsHere } from './maps.js';
 import type { Notes } from './notes.js';
 import { type Broken, NOTHING_OUTSIDE, type Outside } from './outside.js';
 import { type Lines, textOf } from './screen/text.js';
@@ -15,7 +15,7 @@ const PAGES_KEPT = 256;
 
 export class World {
   readonly source: Source;
-  readonly timeline: Timeline;
+  readonly maps: Maps;
   readonly notes: Notes;
   readonly outside: Outside;
   /** Events that break rules of the system, once they were looked for. */
@@ -27,9 +27,9 @@ export class World {
   /** Pages of checkpoints by the hash of their contents. */
   readonly pages = new Map<string, Uint8Array>();
 
-  constructor(source: Source, notes: Notes, outside: Outside = NOTHING_OUTSIDE) {
+  constructor(source: Source, notes: Notes, outside: Outside = NOTHING_OUTSIDE, maps: Maps = mapsHere(source)) {
     this.source = source;
-    this.timeline = createTimeline(source);
+    this.maps = maps;
     this.notes = notes;
     this.outside = outside;
   }

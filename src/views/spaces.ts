@@ -170,20 +170,6 @@ export function* spaceRuns(
   yield* visitTable(reader, at, 0, 0, ALL_BITS, visit, visited);
   return { runs, tables: visited.tables, truncated: visited.truncated };
 }
-/** A run as people see it. */
-export function rangeOf(format: PagingFormat, run: SpaceRun, regionOf: (at: Vaddr) => string | undefined): SpaceRange {
-  const from = addressOf(format, run.page);
-  return {
-    from,
-    bytes: BigInt(run.pages) << 12n,
-    level: run.level.number,
-    pageBytes: run.pagesEach * 4096,
-    permissions: unpackPermissions(run.permissions),
-    frame: asFrame(Math.floor(run.target / 4096)),
-    region: regionOf(from),
-  };
-}
-
 /** The address space under `root` in a state. */
 export function* spaceMap(
   state: State,
@@ -199,9 +185,18 @@ export function* spaceMap(
   const ranges: SpaceRange[] = [];
   for (const run of runs) {
     if (ranges.length % YIELD_RANGES === 0) yield { done: ranges.length, total: runs.length };
-    const range = rangeOf(format, run, regionOf);
-    bytes += range.bytes;
-    ranges.push(range);
+    const from = addressOf(format, run.page);
+    const length = BigInt(run.pages) << 12n;
+    bytes += length;
+    ranges.push({
+      from,
+      bytes: length,
+      level: run.level.number,
+      pageBytes: run.pagesEach * 4096,
+      permissions: unpackPermissions(run.permissions),
+      frame: asFrame(Math.floor(run.target / 4096)),
+      region: regionOf(from),
+    });
   }
   return { ranges, bytes, tables, truncated };
 }

@@ -1,30 +1,26 @@
 /** The address space as ranges; against the mark, or what the last event changed in it. */
 
-import { asVaddr, paddrOf } from '../../base/brand.js';
+import { asVaddr, paddrOf, type Vaddr } from '../../base/brand.js';
 import { hex, hex16 } from '../../base/u64.js';
 import type { Work } from '../../base/work.js';
-import { compareSpaces, type Mapped } from '../../compare/moments.js';
+import type { Mapped } from '../../compare/moments.js';
 import { NO_FRAME } from '../../events/kinds.js';
+import type { PagingFormat, Permissions } from '../../isa/isa.js';
 import type { Source } from '../../recording/source.js';
 import { permissionText, sizeText } from '../../report/words.js';
 import { formatOf } from '../../state/formats.js';
 import { type RootAt, rootAt } from '../../views/slots.js';
-import {
-  addressOf,
-  rangeOf,
-  regionNamesOfPages,
-  type SpaceRange,
-  type SpaceRun,
-  spaceRuns,
-} from '../../views/spaces.js';
+import { addressOf, regionNamesOfPages } from '../../views/spaces.js';
+import { unpackPermissions } from '../../views/tables.js';
 import { type WalkQuery, walk } from '../../views/walk.js';
+import { RANGE_NUMBERS } from '../maps.js';
 import { type Line, type Lines, line, linesMade, type Span, span } from '../screen/text.js';
 import { type SpaceView, sameView, type Ui, viewText } from '../state.js';
+import type { Task } from '../task.js';
 import type { World } from '../world.js';
 
 const dim = (text: string): Line => line(span(text, 'dim'));
 const PAGES_SHOWN = 512;
-const RANGES_AT_ONCE = 512;
 
 /** The root that a view means at a moment. */
 export function* rootOf(source: Source, view: SpaceView, seq: number): Work<RootAt> {
@@ -32,7 +28,7 @@ export function* rootOf(source: Source, view: SpaceView, seq: number): Work<Root
   return { frame: view.root, at: paddrOf(view.root), since: -1, from: 'given' };
 }
 
-export function* spaceLines(ui: Ui, world: World): Work<Lines> {
+export function* spaceLines(ui: Ui, world: World): Task<Lines> {
   const { source } = world;
   const { view } = ui;
   const format = formatOf(source, view.space);
@@ -41,54 +37,59 @@ export function* spaceLines(ui: Ui, world: World): Work<Lines> {
   if (root.frame === NO_FRAME) return [dim(`no root of the ${viewText(view)} is loaded`)];
   if (ui.mark !== undefined && !(ui.mark === ui.at.seq && sameView(view, ui.markView)))
     return yield* comparison(ui, ui.mark, world, root);
-  const state = yield* world.timeline.seek(ui.at.seq);
-  const { runs, tables, truncated } = yield* spaceRuns(state, view.space, format, { at: root.at });
-  const pages = runs.reduce((sum, r) => sum + r.pages, 0);
-  /** Lines, or runs that become lines when they are looked at. */
-  const rows: (Line | SpaceRun)[] = [
-    dim(`root ${hex(root.frame)}  ${sizeText(BigInt(pages) << 12n)} through ${tables} tables`),
-  ];
+  const at = { seq: ui.at.seq, space: view.space, root: root.at };
+  const { numbers, tables, truncated } = yield* world.maps.ask({ kind: 'ranges', at });
+  /** Lines, or where the numbers of a range are, which becomes a line when it is looked at. */
+  const rows: (Line | number)[] = [];
   const regionOf = regionNamesOfPages(source.lexicon, format);
   let region: string | undefined;
-  for (const [n, run] of runs.entries()) {
-    if (n % RANGES_AT_ONCE === 0) yield { done: n, total: runs.length };
-    const name = regionOf(run.page);
+  let pages = 0;
+  for (let n = 0; n < numbers.length; n += RANGE_NUMBERS) {
+    const page = numbers[n]!;
+    pages += numbers[n + 1]!;
+    const name = regionOf(page);
     if (name !== region) rows.push(line(span(`─ ${(region = name) ?? ''}`, 'bold')));
-    rows.push(run);
-    if (ui.expanded !== undefined && ui.expanded === addressOf(format, run.page))
-      rows.push(
-        ...(yield* pageLines(
-          ui,
-          world,
-          root,
-          rangeOf(format, run, () => undefined),
-        )),
-      );
+    rows.push(n);
+    if (ui.expanded !== undefined && ui.expanded === addressOf(format, page))
+      rows.push(...(yield* pageLines(ui, world, root, rangeOf(format, numbers, n))));
   }
+  rows.unshift(dim(`root ${hex(root.frame)}  ${sizeText(BigInt(pages) << 12n)} through ${tables} tables`));
   if (truncated) rows.push(dim('… more entries than anybody reads'));
   return linesMade(rows.length, n => {
     const row = rows[n]!;
-    return 'spans' in row
-      ? row
-      : rangeLine(
-          rangeOf(format, row, () => undefined),
-          row.level.name,
-        );
+    return typeof row === 'number' ? rangeLine(rangeOf(format, numbers, row)) : row;
   });
 }
-const rangeLine = (r: SpaceRange, level: string): Line =>
+interface Range {
+  readonly from: Vaddr;
+  readonly pages: number;
+  readonly pagesEach: number;
+  readonly permissions: Permissions;
+  readonly level: string;
+}
+function rangeOf(format: PagingFormat, numbers: Float64Array, n: number): Range {
+  const level = numbers[n + 3]!;
+  return {
+    from: addressOf(format, numbers[n]!),
+    pages: numbers[n + 1]!,
+    pagesEach: numbers[n + 2]!,
+    permissions: unpackPermissions(numbers[n + 4]!),
+    level: format.levels.find(l => l.number === level)?.name ?? `L${level}`,
+  };
+}
+const rangeLine = ({ from, pages, permissions, level }: Range): Line =>
   line(
-    span(`${hex16(r.from)} `),
-    span(sizeText(r.bytes).padStart(6), 'bold'),
-    span(` ${permissionText(r.permissions)} `, r.permissions.write ? 'added' : 'plain'),
+    span(`${hex16(from)} `),
+    span(sizeText(BigInt(pages) << 12n).padStart(6), 'bold'),
+    span(` ${permissionText(permissions)} `, permissions.write ? 'added' : 'plain'),
     span(level, 'dim'),
   );
 /** The pages of a range one by one: what each maps to, and who last wrote its entry. */
-function* pageLines(ui: Ui, world: World, root: RootAt, range: SpaceRange): Work<Line[]> {
+function* pageLines(ui: Ui, world: World, root: RootAt, range: Range): Work<Line[]> {
   const lines: Line[] = [];
-  const pages = Number(range.bytes / BigInt(range.pageBytes));
+  const pages = range.pages / range.pagesEach;
   for (let n = 0; n < Math.min(pages, PAGES_SHOWN); n++) {
-    const at = asVaddr(range.from + BigInt(n * range.pageBytes));
+    const at = asVaddr(range.from + BigInt(n * range.pagesEach * 4096));
     const w = yield* walk(world.source, at, ui.at.seq, { ...viewQuery(ui.view), root: root.frame });
     const last = w.steps.at(-1);
     const what = w.verdict.kind === 'mapped' ? `frame ${hex(w.verdict.frame)}` : w.verdict.why;
@@ -102,17 +103,17 @@ function* pageLines(ui: Ui, world: World, root: RootAt, range: SpaceRange): Work
 export const viewQuery = ({ space, role, root }: SpaceView): WalkQuery =>
   root === undefined ? { space, role } : { space, role, root };
 
-function* comparison(ui: Ui, mark: number, world: World, root: RootAt): Work<Line[]> {
-  const { source, timeline } = world;
+function* comparison(ui: Ui, mark: number, world: World, root: RootAt): Task<Line[]> {
+  const { source } = world;
   const { view, markView } = ui;
   const format = formatOf(source, view.space)!;
   if (formatOf(source, markView.space) !== format)
     return [dim(`${viewText(markView)} and ${viewText(view)} have different formats: no comparison`)];
   const other = yield* rootOf(source, markView, mark);
   if (other.frame === NO_FRAME) return [dim(`no root of the ${viewText(markView)} is loaded at the mark`)];
-  const before = { space: markView.space, root: { at: other.at }, state: yield* timeline.snapshot(mark) };
-  const after = { space: view.space, root: { at: root.at }, state: yield* timeline.snapshot(ui.at.seq) };
-  const found = yield* compareSpaces(source, format, before, after);
+  const before = { seq: mark, space: markView.space, root: other.at };
+  const after = { seq: ui.at.seq, space: view.space, root: root.at };
+  const found = yield* world.maps.ask({ kind: 'compare', before, after });
   const where = (frame: number, seq: number): string => `root ${hex(frame)} at ${seq < 0 ? 'start' : `#${seq}`}`;
   const lines = [dim(`${where(other.frame, mark)}  against  ${where(root.frame, ui.at.seq)}`)];
   if (found.differences.length === 0) lines.push(dim('no difference'));
