@@ -143,7 +143,14 @@ test('without a handler Xen says so in the words of 2011, and crashes the domain
     'CPU:    0',
   ]);
   expect(lines[5]).toBe('RIP:    e033:[<ffffffff8000100a>]');
-  expect(lines.at(-1)).toBe('ds: 0000   es: 0000   fs: 0000   gs: 0000   ss: e02b   cs: e033');
+  const after = lines.indexOf('ds: 0000   es: 0000   fs: 0000   gs: 0000   ss: e02b   cs: e033') + 1;
+  // The frame is there already: rcx, r11, rip, cs, flags, rsp, ss.
+  expect(lines[after]).toBe(`Guest stack trace from rsp=${(STACK - 56n).toString(16)}:`);
+  expect(lines.slice(after + 1, after + 3)).toEqual([
+    '   0000000000000000 0000000000000000 ffffffff8000100a 000000010000e030',
+    `   0000000000010002 ${STACK.toString(16)} 000000000000e02b 0000000000000000`,
+  ]);
+  expect(lines.length).toBe(after + 1 + 20);
   // All of it happens inside the trap.
   const [trap] = of(made.events, 'trap');
   expect(of(made.events, 'console').every(e => e.cause === trap!.seq)).toBe(true);
@@ -166,6 +173,18 @@ test('an unhandled page fault comes with a walk of the tables', () => {
     ' L4[0x000] = 0000000000000000 ffffffffffffffff',
     'domain_crash_sync called from entry.S',
   ]);
+});
+test('the trace of a stack ends where Xen’s own would, where memory does, and at what is not the guest’s', () => {
+  const trace = (stack: bigint): string[] => {
+    const lines = consoleLines(run([...mov(4, stack), ...bytes('0f0b')]));
+    return lines.slice(lines.findIndex(line => line.startsWith('Guest stack trace')) + 1);
+  };
+  const boundary = (STACK & ~0x7fffn) + 0x8000n; // where bit 15 changes
+  const words = (lines: string[]): number => lines.join(' ').trim().split(/ +/).length;
+  expect(words(trace(boundary - 48n))).toBe((48 + 56) / 8);
+  expect(words(trace(boundary + 48n))).toBe(1);
+  expect(trace(0x1000n)).toEqual(['  Fault while accessing guest memory.']);
+  expect(trace(0xffff_8300_0000_0000n)).toEqual(['  Guest-inaccessible memory.']);
 });
 test('a stack that cannot be written, or that would be Xen’s, ends the domain', () => {
   const where = (stack: bigint): Run => run([...mov(4, stack), ...bytes('0f0b')]);

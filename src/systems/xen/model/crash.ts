@@ -1,12 +1,13 @@
 /**
  * What Xen prints when a domain goes wrong, in the words of its generation: prefixes of messages, a walk of the page
- * tables, the registers. Xen goes on with a trace of the guest's stack, which we leave out: the recording has the memory.
+ * tables, the registers, the guest's stack.
  */
 
 import { asFrame, paddrOf } from '../../../base/brand.js';
 import { hex, hex16 } from '../../../base/u64.js';
 import { REG } from '../../../isa/x86_64.js';
 import { isCanonical } from '../../../machine/x86/control.js';
+import { isGuestAddress } from './mm/entries.js';
 import type { Xen } from './xen.js';
 
 /** gdprintk of 4.1 names file and line; gprintk of 4.17 only the vcpu. */
@@ -65,7 +66,7 @@ export function domainCrashSync(xen: Xen, where: string, reason: string): void {
   xen.print(`domain_crash_sync called from entry.S${xen.generation === '4.17' ? `: fault at ${where}` : ''}`);
   xen.crash(reason);
 }
-/** __domain_crash: who crashed, and how its registers are. */
+/** __domain_crash: who crashed, how its registers are, and what is on its stack. */
 export function crashReport(xen: Xen): void {
   const { cpu, generation, id } = xen;
   const value = (name: string): string => hex16(cpu.get(REG[name]!));
@@ -88,4 +89,35 @@ export function crashReport(xen: Xen): void {
   if (generation === '4.17')
     xen.print(`fsb: ${value('fs_base')}   gsb: ${value('gs_base')}   gss: ${value('kernel_gs_base')}`);
   xen.print(['ds', 'es', 'fs', 'gs', 'ss', 'cs'].map(name => `${name}: ${selector(name)}`).join('   '));
+  showGuestStack(xen);
+}
+
+const STACK_LINES = 20; // debug_stack_lines
+const STACK_WORDS_PER_LINE = 4;
+const STACK_BYTES = 0x8000n; // of Xen's own stacks, STACK_SIZE
+/** show_guest_stack: words from rsp on, to where a stack as large as Xen's would end. */
+function showGuestStack(xen: Xen): void {
+  const from = xen.cpu.get(REG.rsp!);
+  xen.print(`Guest stack trace from rsp=${hex16(from)}:`);
+  if (!isGuestAddress(from)) {
+    xen.print('  Guest-inaccessible memory.');
+    return;
+  }
+  let line = '';
+  for (let i = 0n; i < BigInt(STACK_LINES * STACK_WORDS_PER_LINE); i++) {
+    const at = from + 8n * i;
+    if (((at - 1n) ^ (at + 7n)) & STACK_BYTES) break;
+    const word = xen.guest.word(at);
+    if (word === undefined) {
+      if (line) xen.print(`  ${line}`);
+      xen.print(`${i === 0n ? '  ' : '    '}Fault while accessing guest memory.`);
+      return;
+    }
+    if (line.length === 17 * STACK_WORDS_PER_LINE) {
+      xen.print(`  ${line}`);
+      line = '';
+    }
+    line += ` ${hex16(word)}`;
+  }
+  xen.print(`  ${line || 'Stack empty.'}`);
 }
