@@ -1,23 +1,27 @@
-// The same kernel and initramfs on real Xen 4.17, as dom0 under QEMU, counted between the two markers, beside a recording
-// of ours. Xen counts nothing in a release build, so QEMU's debugger does: it stops at the functions that carry calls out
-// and looks at their arguments. Xen and its symbols come by apt and are not installed; QEMU must be.
+// The same kernel and initramfs on real Xen 4.17, as dom0 under QEMU, counted beside a recording of ours: between the two
+// markers, and the whole boot. Xen counts nothing in a release build, and a debugger's stops take time that the guest
+// notices. So QEMU's translator is asked to log the registers where code begins that carries calls out (-d exec,cpu with
+// -dfilter): nothing is stopped, and with -icount the boot is the same, instruction by instruction, every time.
 //
-// Stopping takes time the guest notices: timers ring between any two calls, and tasks of the kernel run that otherwise would
-// not, so loads of base pointers, and multicalls around them, are many more than ours; what processes do with their memory
-// is the same. (-icount would tie time to instructions; with it this Xen stalls.)
+// What makes the two comparable:
+//   -icount shift=0   a nanosecond an instruction, as ours is
+//   the processor     with our features, so that the C library chooses the same functions
+//   norandmaps        where a stack lies decides whether it needs one page table or two, in every child again
+//   continuations     Xen interrupts long calls for its own timers and lets the guest call again: counted once
+// What still differs, between the markers: QEMU's cmpxchg reads before it writes, so that the first one of every process, on
+// a page of zeros, faults twice (one more mmu_update and one more flush each); a real processor asks for writing at once.
 //
-// Usage: node tools/linux/real-xen.mjs [--dir DIR] [boot.rewalk]      DIR keeps what was fetched
+// Usage: node tools/linux/real-xen.mjs [boot.rewalk]      one recorded with --append norandmaps
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { gunzipSync } from 'node:zlib';
-import { Gdb } from './gdb.mjs';
 import { MARKERS } from './init.mjs';
+import { placesOf } from './places.mjs';
+import { qemuArguments, realXen } from './xen.mjs';
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { dir: { type: 'string' } } });
 const scratch = mkdtempSync(join(tmpdir(), 'rewalk-xen-'));
 process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
 for (const [signal, code] of [
@@ -25,139 +29,165 @@ for (const [signal, code] of [
   ['SIGTERM', 143],
 ])
   process.on(signal, () => process.exit(code));
-const dir = values.dir ?? scratch;
 const at = path => fileURLToPath(new URL(path, import.meta.url));
-const PACKAGES = ['xen-hypervisor-4.17-amd64', 'xen-hypervisor-4.17-amd64-dbg'];
-const COUNTED = ['mmu_update', 'mmuext_op', 'update_va_mapping', 'multicall'];
-const PIN = { from: 0, to: 3 };
-const MMUEXT = { 4: 'unpin', 5: 'new_baseptr', 15: 'new_user_baseptr' };
-const MMUEXT_BYTES = 24;
-const PREEMPTED = 0x8000_0000n;
+const dist = path => import(at(`../../dist/${path}`));
+const APPEND = 'norandmaps';
+const PROCESSOR = 'qemu64,level=1,vendor=GenuineIntel,family=6,model=15,stepping=1,-sse3,-svm';
+const RTC = 'base=2020-01-01T00:00:00,clock=vm';
+const CALLS = ['mmu_update', 'mmuext_op', 'update_va_mapping', 'multicall'];
+const MULTICALL_BYTES = 64n;
+/** In the count of a list: the call goes on where it was interrupted (MMU_UPDATE_PREEMPTED). */
+const CONTINUED = 0x8000_0000n;
 const SECONDS_MAX = 600;
+const END_OF_LINE = 2;
 
-function run(file, args, cwd) {
-  const { status, stdout, stderr, error } = spawnSync(file, args, { cwd, encoding: 'utf8', maxBuffer: 2 ** 30 });
+function run(file, args) {
+  const { status, stdout, stderr, error } = spawnSync(file, args, { encoding: 'utf8', maxBuffer: 2 ** 30 });
   if (error || status !== 0) {
     process.stderr.write(`rewalk: ${file} ${args.join(' ')}: ${error?.message ?? stderr.trim().split('\n').at(-1)}\n`);
     process.exit(2);
   }
   return stdout;
 }
-/** Xen's image and the addresses of its functions. */
-function xen() {
-  mkdirSync(dir, { recursive: true });
-  const root = join(dir, 'root');
-  if (!existsSync(root))
-    for (const name of PACKAGES) {
-      run('apt-get', ['download', '-q', name], dir);
-      const deb = readdirSync(dir).find(f => f.startsWith(`${name}_`));
-      run('dpkg-deb', ['-x', deb, 'root'], dir);
-    }
-  const image = join(dir, 'xen.elf');
-  writeFileSync(image, gunzipSync(readFileSync(join(root, 'boot/xen-4.17-amd64.gz'))));
-  const map = readFileSync(join(root, 'usr/lib/debug/boot/xen-syms-4.17-amd64.map'), 'utf8');
-  const addressOf = name => BigInt(new RegExp(`^(0x\\w+) [Tt] ${name}$`, 'm').exec(map)[1]);
-  return { image, addressOf };
-}
-const newCounts = () => ({ pins: 0, 'mmu_update entries': 0, 'mmuext_op entries': 0 });
-const add = (counts, name, n = 1) => {
-  counts[name] = (counts[name] ?? 0) + n;
-};
-const addMmuext = (counts, command) => {
-  if (command >= PIN.from && command <= PIN.to) add(counts, 'pins');
-  else if (MMUEXT[command]) add(counts, MMUEXT[command]);
-};
+const add = (counts, name, n = 1) => counts.set(name, (counts.get(name) ?? 0) + n);
 
+/**
+ * Boots on real Xen. Returns what happened at the places looked at, in order: {name, n}, where n is how much of it: entries
+ * of a list, characters written. Calls that go on are not told again.
+ */
 async function onRealXen(folder) {
-  const { image, addressOf } = xen();
-  const socket = join(scratch, 'gdb');
-  const qemu = spawn(
-    'qemu-system-x86_64',
-    [
-      ...['-m', '1024', '-smp', '1', '-display', 'none', '-no-reboot', '-serial', `file:${join(scratch, 'serial')}`],
-      ...['-kernel', image, '-append', 'com1=115200,8n1 console=com1 dom0_mem=512M xpti=off sync_console'],
-      ...['-initrd', `${join(folder, 'vmlinuz')} console=hvc0,${join(folder, 'initrd')}`],
-      ...['-S', '-chardev', `socket,path=${socket},server=on,wait=off,id=gdb`, '-gdb', 'chardev:gdb'],
-    ],
-    { stdio: ['ignore', 'ignore', 'inherit'] },
-  );
-  const timer = setTimeout(() => qemu.kill(), SECONDS_MAX * 1000);
-  process.on('exit', () => qemu.kill());
-  const gdb = await Gdb.to(socket);
-  const consoleIo = addressOf('do_console_io');
-  const functions = new Map(COUNTED.map(name => [addressOf(`do_${name}`), name]));
-  const counts = newCounts();
-  let [counting, text] = [false, ''];
-  await gdb.ask('?');
-  await gdb.breakAt(consoleIo);
-  for (let stopped = await gdb.ask('c'); stopped?.startsWith('T'); stopped = await gdb.next()) {
-    const registers = await gdb.registers();
-    const [rdx, rsi, rdi, rip] = [registers[3], registers[4], registers[5], registers[16]];
-    if (rip === consoleIo) {
-      if ((rdi & 0xffff_ffffn) === 0n) text = (text + (await gdb.memory(rdx, Number(rsi & 0xfffn)))).slice(-200);
-      if (!counting && text.includes(MARKERS.ready)) {
-        counting = true;
-        for (const address of functions.keys()) await gdb.breakAt(address);
-      } else if (text.includes(MARKERS.done)) break;
-      continue;
+  const xen = realXen();
+  const { addressOf, behindCalls } = placesOf(xen);
+  const places = new Map([
+    ...CALLS.map(name => [addressOf(`do_${name}`), name]),
+    [addressOf('new_guest_cr3'), 'new_baseptr'],
+    // It takes types for pins, and for MMUEXT_CLEAR_PAGE and COPY_PAGE, which Linux does not use.
+    ...behindCalls('do_mmuext_op', 'arch/x86/mm.c#_get_page_type').map(at => [at, 'pins']),
+    [addressOf('do_console_io'), 'console'],
+  ]);
+  const kernel = { vmlinuz: join(folder, 'vmlinuz'), initrd: join(folder, 'initrd'), append: APPEND };
+  const log = ['-d', 'exec,cpu,nochain', '-dfilter', [...places.keys()].map(a => `0x${a.toString(16)}+1`).join()];
+  const time = ['-icount', 'shift=0,sleep=off', '-cpu', PROCESSOR, '-serial', 'none', '-rtc', RTC];
+  const qemu = spawn('qemu-system-x86_64', [...qemuArguments(xen, kernel, 'console=none'), ...time, ...log], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const stop = () => qemu.kill('SIGKILL');
+  const timer = setTimeout(stop, SECONDS_MAX * 1000);
+  process.on('exit', stop);
+  const told = [];
+  let name;
+  let registers = new Map();
+  let multicall = { at: 0n, end: 0n };
+  const tell = () => {
+    const [rdi, rsi] = ['RDI', 'RSI'].map(r => registers.get(r));
+    switch (name) {
+      case 'mmu_update':
+      case 'mmuext_op':
+        if (!(rsi & CONTINUED)) told.push({ name, n: Number(rsi) });
+        break;
+      case 'multicall': {
+        const last = multicall;
+        multicall = { at: rdi, end: rdi + MULTICALL_BYTES * (rsi & 0xffff_ffffn) };
+        if (!(multicall.at > last.at && multicall.end === last.end)) told.push({ name });
+        break;
+      }
+      case 'pins':
+        if (registers.get('RAX') === 0n) told.push({ name }); // else it failed, or is to go on
+        break;
+      case 'console':
+        if ((rdi & 0xffff_ffffn) === 0n) told.push({ name, n: Number(rsi) });
+        break;
+      default:
+        told.push({ name });
     }
-    const name = functions.get(rip);
-    if (!name) continue;
-    if (!(rsi & PREEMPTED) || name === 'update_va_mapping') add(counts, name);
-    if (name === 'mmu_update' || name === 'mmuext_op') add(counts, `${name} entries`, Number(rsi & 0x7fff_ffffn));
-    if (name !== 'mmuext_op') continue;
-    const list = await gdb.memory(rdi, MMUEXT_BYTES * Number(rsi & 0xfffn));
-    for (let n = 0; n + MMUEXT_BYTES <= list.length; n += MMUEXT_BYTES) addMmuext(counts, list.readUInt32LE(n));
+  };
+  for await (const line of createInterface({ input: qemu.stderr })) {
+    const trace = /^Trace \d+: \S+ \[\w+\/(\w+)/.exec(line);
+    if (trace) [name, registers] = [places.get(BigInt(`0x${trace[1]}`)), new Map()];
+    else if (name && /^R\w\w ?=/.test(line)) {
+      for (const [, r, value] of line.matchAll(/(R\w\w?) *=(\w{16})/g)) registers.set(r, BigInt(`0x${value}`));
+      if (registers.has('RDI')) {
+        tell();
+        name = undefined;
+      }
+    }
   }
   clearTimeout(timer);
-  gdb.close();
-  qemu.kill();
-  if (!counting || !text.includes(MARKERS.done)) throw new Error(`it did not get between the markers: ${text}`);
+  return told;
+}
+
+/** Where the text of the first marker is followed by that of the second: all we know of it is how long it is. */
+function between(told) {
+  const written = told.map((t, index) => ({ ...t, index })).filter(t => t.name === 'console');
+  const lengths = [MARKERS.ready.length, END_OF_LINE, MARKERS.done.length, END_OF_LINE];
+  const found = written.filter((_, k) => lengths.every((n, i) => written[k + i]?.n === n));
+  if (found.length !== 1) throw new Error(`${found.length} pairs of markers on real Xen, not one`);
+  const k = written.indexOf(found[0]);
+  return told.slice(written[k + 1].index, written[k + 2].index);
+}
+function countReal(told) {
+  const counts = new Map();
+  for (const { name, n } of told) {
+    if (name === 'console') continue;
+    add(counts, name);
+    if (name === 'mmu_update' || name === 'mmuext_op') add(counts, `${name} entries`, n);
+  }
   return counts;
 }
 
-/** The same of a recording: calls and entries of multicalls between the markers. */
-function ofOurs(file) {
-  const lines = run(process.execPath, [
-    at('../../dist/cli/main.js'),
-    'log',
-    file,
-    '-k',
-    'call,entry,console',
-    '--json',
-  ]);
-  const counts = newCounts();
-  let counting = false;
-  for (const line of lines.split('\n')) {
-    if (line === '') continue;
-    const e = JSON.parse(line);
-    if (e.kind === 'console') {
-      if (e.text.includes(MARKERS.ready)) counting = true;
-      if (e.text.includes(MARKERS.done)) break;
-    } else if (!counting) continue;
-    else if (e.class === 'mmuext') {
-      add(counts, 'mmuext_op entries');
-      addMmuext(counts, e.number);
-    } else if (e.class === 'update') add(counts, 'mmu_update entries');
-    else if (e.class === 'hypercall' && COUNTED.includes(e.name)) add(counts, e.name);
+/** The same of a recording, calls and entries of multicalls alike: {between, whole}. */
+async function ofOurs(file) {
+  const { openRecording } = await dist('recording/reader.js');
+  const { eventAt } = await dist('events/block.js');
+  const { KIND } = await dist('events/kinds.js');
+  const { CLASS, HYPERCALL, MMUEXT } = await dist('systems/xen/names.js');
+  const calls = new Map(CALLS.map(name => [HYPERCALL[name], name]));
+  const source = openRecording(file);
+  const counts = { whole: new Map(), between: new Map() };
+  let to = [counts.whole];
+  const count = name => {
+    for (const c of to) add(c, name);
+  };
+  const kinds = new Set([KIND.call, KIND.entry, KIND.console]);
+  for (let n = 0; n < source.chunks.length; n++) {
+    const block = source.chunk(n);
+    for (let i = 0; i < block.count; i++) {
+      if (!kinds.has(block.kind[i])) continue;
+      const e = eventAt(block, i);
+      if (e.kind === 'console' && e.text.includes(MARKERS.ready)) to = [counts.whole, counts.between];
+      else if (e.kind === 'console' && e.text.includes(MARKERS.done)) to = [counts.whole];
+      else if (e.class === CLASS.update) count('mmu_update entries');
+      else if (e.class === CLASS.hypercall && calls.has(e.number)) count(calls.get(e.number));
+      else if (e.class === CLASS.mmuext) {
+        count('mmuext_op entries');
+        if (e.number <= MMUEXT.pin_l4_table) count('pins');
+        if (e.number === MMUEXT.new_baseptr) count('new_baseptr');
+      }
+    }
   }
+  source.close();
   return counts;
+}
+function print(title, real, ours) {
+  process.stdout.write(`${title.padEnd(24)}   real     ours   ours is\n`);
+  for (const name of [...new Set([...real.keys(), ...ours.keys()])].sort()) {
+    const [r, o] = [real.get(name) ?? 0, ours.get(name) ?? 0];
+    const percent = r === 0 ? '' : `${((100 * (o - r)) / r).toFixed(1)} %`;
+    process.stdout.write(
+      `${name.padEnd(22)} ${String(r).padStart(8)} ${String(o).padStart(8)} ${percent.padStart(9)}\n`,
+    );
+  }
 }
 
 const folder = run(process.execPath, [at('../fetch-linux.mjs')]).trim();
-const file = positionals[0] ?? join(scratch, 'boot.rewalk');
-if (!positionals[0]) {
-  const given = ['--kernel', join(folder, 'vmlinuz'), '--initrd', join(folder, 'initrd')];
-  run(process.execPath, [at('../../dist/cli/main.js'), 'record', '-q', ...given, '-o', file]);
+const given = process.argv[2];
+const file = given ?? join(scratch, 'boot.rewalk');
+if (!given) {
+  const kernel = ['--kernel', join(folder, 'vmlinuz'), '--initrd', join(folder, 'initrd'), '--append', APPEND];
+  run(process.execPath, [at('../../dist/cli/main.js'), 'record', '-q', ...kernel, '-o', file]);
 }
-const ours = ofOurs(file);
-const real = await onRealXen(folder);
-process.stdout.write('between the markers        real      ours   difference\n');
-for (const name of [...new Set([...Object.keys(real), ...Object.keys(ours)])].sort()) {
-  const [r, o] = [real[name] ?? 0, ours[name] ?? 0];
-  const percent = r === 0 ? '' : `${((100 * (o - r)) / r).toFixed(1)} %`;
-  process.stdout.write(
-    `${name.padEnd(20)} ${String(r).padStart(10)} ${String(o).padStart(9)} ${percent.padStart(12)}\n`,
-  );
-}
+const ours = await ofOurs(file);
+const told = await onRealXen(folder);
+print('between the markers', countReal(between(told)), ours.between);
+print('\nthe whole boot', countReal(told), ours.whole);
 process.exit(0);
