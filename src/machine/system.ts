@@ -15,6 +15,8 @@ export interface Sinks {
   intern(addresses: readonly bigint[]): number;
   /** Hears of every line the guest prints, besides the log. */
   readonly printed?: ((line: string) => void) | undefined;
+  /** Hears of what it and its host print when they do, one character a byte: a prompt is no line. */
+  readonly wrote?: ((text: string) => void) | undefined;
 }
 
 /** A named range of the guest's addresses, from its images. */
@@ -30,6 +32,17 @@ export interface Ended {
   readonly reason: string;
 }
 
+/** How a run ends in which the guest waits, and nothing will ever come. */
+export const WAITS_FOR_NOTHING: Ended = {
+  how: 'halted',
+  reason: 'the guest waits for an event, and there is nothing that could raise one',
+};
+/** The guest waits. It goes on by itself at the tick `wakes`; without one, only when somebody types. */
+export interface Waits {
+  readonly kind: 'waits';
+  readonly wakes: Ticks | undefined;
+}
+
 export interface Host {
   readonly owner: Restorable & RegisterSource;
   /**
@@ -37,12 +50,27 @@ export interface Host {
    * to the end of the run. Where it pauses is nothing the guest or the events can tell.
    */
   run(until: Ticks): 'limit' | 'busy' | Ended;
+  /**
+   * The same for a run into which somebody may type. A guest that waits usually skips time as far as it takes, whatever
+   * `until` says; when it is `awaited` the run pauses where it would skip beyond `until`. No checkpoint is taken there.
+   */
+  run(until: Ticks, awaited: boolean): 'limit' | 'busy' | Waits | Ended;
+  /**
+   * Types into the guest's console: it arrives before anything else when the run goes on. Between runs that paused at 'limit'
+   * or because the guest waits, once in each pause. A system without such a console has no such method.
+   * @param text one character a byte
+   * @param at the tick at which it arrives: now, or while the guest waits a later one, before it goes on by itself
+   * @returns how many characters there was room for
+   */
+  type?(text: string, at: Ticks): number;
+  /** Characters that were typed and that the guest has not read. */
+  readonly unread?: number;
   /** From now on in full detail, told to `log`; or no longer. Between runs. The main stream stays the same. */
   trace(log: Log | undefined): void;
   /** The number of the guest's call stack (Sinks.intern) where it is now, between runs. */
   stack(): number;
-  /** Ends a run from outside: writes the `end` event. */
-  end(ended: Ended): Ended;
+  /** Ends a run from outside: writes the `end` event. While the guest waits: at the tick `at`. */
+  end(ended: Ended, at?: Ticks): Ended;
   /** What of the host, beyond the machine, must be kept with a checkpoint. The same run gives the same bytes. */
   save(): Uint8Array;
 }

@@ -6,11 +6,13 @@ import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { asTicks, type Ticks } from '../base/brand.js';
 import { Trouble } from '../base/trouble.js';
-import type { Work } from '../base/work.js';
+import type { Progress } from '../base/work.js';
 import type { Ended, Host } from '../machine/system.js';
 import { createRecording, type Recorder } from '../recording/writer.js';
+import { type FromOutside, Repeated } from './repeated.js';
 import { saveHost } from './state.js';
 import { systemOf } from './systems.js';
+import { asked, type Typist, whileItWaits } from './typist.js';
 
 export interface RecordOptions {
   readonly system: string;
@@ -39,6 +41,12 @@ export interface RecordOptions {
   readonly thread?: boolean;
   /** Hears of every line the guest prints. */
   readonly printed?: ((line: string) => void) | undefined;
+  /** Hears of what it prints as it does, one character a byte. */
+  readonly wrote?: ((text: string) => void) | undefined;
+  /** Somebody types while it runs. */
+  readonly typist?: Typist | undefined;
+  /** What came into a run from outside, for one that is to be the same. Not together with a typist. */
+  readonly outside?: Iterator<FromOutside, undefined> | undefined;
   /** Ends the run as `stopped` when it is aborted. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -50,7 +58,10 @@ export interface Recorded extends Ended {
   readonly chain: string;
 }
 
-/** As far apart as the slowest code goes in half a second or less: so long may a re-run take to reach any instruction. */
+/**
+ * As far apart as the slowest code goes in half a second or less: so long may a re-run take to reach any instruction. Ticks in
+ * which the guest waits do not count.
+ */
 export const CHECKPOINT_TICKS = 2 ** 25;
 const LIMIT_TICKS = 2 ** 16;
 /** About a millisecond of running, and of stepping. */
@@ -58,11 +69,17 @@ const SLICE_TICKS = { mmu: 2 ** 16, full: 2 ** 10 } as const;
 /** A follower of a slow run sees events this late. */
 const TAIL_MS = 500;
 
+export interface RecordProgress extends Progress {
+  /** Events so far. */
+  readonly events: number;
+}
+type Recording = Generator<RecordProgress, Recorded, void>;
+
 /**
  * Records a run. Yields ticks done and the limit; the result says how the run ended.
  * @throws Trouble when the image does not load (nothing is written then) or the file cannot be written
  */
-export function* record(options: RecordOptions): Work<Recorded> {
+export function* record(options: RecordOptions): Recording {
   const { guest, image, out, detail, limits } = options;
   const system = systemOf(options.system);
   const memoryBytes = options.memoryBytes ?? system.memoryBytes;
@@ -111,7 +128,9 @@ export function* record(options: RecordOptions): Work<Recorded> {
       seen.until ||= options.until !== undefined && line.includes(options.until);
       options.printed?.(line);
     };
-    const host = booted.start({ log: recording.log, intern: recording.intern, printed });
+    const { log, intern } = recording;
+    const started = booted.start({ log, intern, printed, wrote: options.wrote });
+    const host = options.outside ? new Repeated(started, log, options.outside) : started;
     if (detail === 'full') host.trace(recording.detail);
     const ended = yield* run(host, recording, spacing, options, seen);
     closed = true;
@@ -135,33 +154,53 @@ function* run(
   host: Host,
   recording: Recorder,
   spacing: number,
-  { detail, limits, signal, until: text }: RecordOptions,
+  { detail, limits, signal, until: text, typist }: RecordOptions,
   seen: { readonly until: boolean },
-): Work<Ended> {
+): Generator<RecordProgress, Ended, void> {
   const { machine } = host.owner;
+  const { log } = recording;
   const slice = SLICE_TICKS[detail];
-  const checkpoint = (): void => recording.checkpoint({ seq: recording.log.seq, ...saveHost(host) });
+  const checkpoint = (): void => recording.checkpoint({ seq: log.seq, ...saveHost(host) });
+  let tailed = { at: performance.now(), seq: 0 };
+  /** Shows followers what is new, now and then. */
+  const tail = (): void => {
+    if (log.seq === tailed.seq || performance.now() - tailed.at < TAIL_MS) return;
+    recording.tail();
+    tailed = { at: performance.now(), seq: log.seq };
+  };
   checkpoint();
-  let nextCheckpoint = spacing;
-  let tailed = performance.now();
+  let nextCheckpoint = spacing; // in ticks that are not idle
+  let waitedUntil = 0;
   for (;;) {
-    const { ticks } = machine;
-    const until = Math.min(limits.ticks, nextCheckpoint, (Math.floor(ticks / slice) + 1) * slice);
-    const paused = host.run(asTicks(until));
-    if (typeof paused === 'object') return paused;
+    const { ticks, idleTicks } = machine;
+    const sliceEnd = (Math.floor(ticks / slice) + 1) * slice;
+    const until = Math.max(waitedUntil, Math.min(limits.ticks, nextCheckpoint + idleTicks, sliceEnd));
+    const paused = host.run(asTicks(until), typist?.next(false) !== undefined);
+    if (typeof paused === 'object' && 'how' in paused) return paused;
     if (seen.until) return host.end({ how: 'stopped', reason: `the guest printed ${text}` });
+    if (typeof paused === 'object') {
+      const waiting = whileItWaits(host, typist!, paused.wakes, limits.ticks, signal);
+      let step = waiting.next();
+      for (; !step.done; step = waiting.next()) {
+        tail();
+        yield { ...step.value, events: log.seq };
+      }
+      const then = step.value;
+      if (typeof then === 'object') return host.end(then.ended, then.at);
+      waitedUntil = then;
+      continue;
+    }
+    waitedUntil = 0;
     if (machine.ticks >= limits.ticks) return host.end({ how: 'limit', reason: `${limits.ticks} ticks` });
-    if ((paused === 'busy' || machine.ticks % LIMIT_TICKS === 0) && recording.log.seq >= limits.events)
+    if ((paused === 'busy' || machine.ticks % LIMIT_TICKS === 0) && log.seq >= limits.events)
       return host.end({ how: 'limit', reason: `${limits.events} events` });
-    if (machine.ticks >= nextCheckpoint) {
+    if (paused === 'limit' && machine.ticks - machine.idleTicks >= nextCheckpoint) {
       checkpoint();
-      nextCheckpoint = (Math.floor(machine.ticks / spacing) + 1) * spacing;
+      nextCheckpoint += spacing * Math.ceil((machine.ticks - machine.idleTicks + 1 - nextCheckpoint) / spacing);
     }
-    if (performance.now() - tailed >= TAIL_MS) {
-      recording.tail();
-      tailed = performance.now();
-    }
-    yield { done: machine.ticks, total: limits.ticks };
+    tail();
+    yield { done: machine.ticks, total: limits.ticks, events: log.seq };
     if (signal?.aborted) return host.end({ how: 'stopped', reason: 'interrupted' });
+    if (typist && paused === 'limit') asked(host, typist, false, machine.ticks);
   }
 }

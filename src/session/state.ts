@@ -3,6 +3,7 @@ import { Trouble } from '../base/trouble.js';
 import { type Checkpoint, type Restorable, restoreCheckpoint, takeCheckpoint } from '../machine/engine/checkpoint.js';
 import type { Host, Sinks } from '../machine/system.js';
 import type { Source } from '../recording/source.js';
+import { fromOutside, Repeated } from './repeated.js';
 import { systemOf } from './systems.js';
 
 /** Takes a checkpoint of a host, between runs. Its pages are to be used before the guest runs on. */
@@ -16,7 +17,7 @@ export function saveHost(host: Host): Checkpoint {
   return { ticks, state, pages };
 }
 
-/** A host at checkpoint n of a recording. Throws Trouble when that checkpoint is damaged or not of this program. */
+/** A host at checkpoint n of a recording, into which is typed what was typed then. Throws Trouble when that checkpoint is damaged or not of this program. */
 export function resumeHost(source: Source, n: number, sinks: Sinks): Host {
   const { header } = source;
   const { state } = source.checkpoint(n);
@@ -25,7 +26,8 @@ export function resumeHost(source: Source, n: number, sinks: Sinks): Host {
   if (length > state.length - 4) throw new Trouble(`${source.name}: the state of checkpoint ${n} is cut off`);
   const restore = (owner: Restorable): void =>
     restoreCheckpoint(owner, state.subarray(4, 4 + length), pagesAt(source, n));
-  return systemOf(header.system).resume(header.memoryBytes, state.subarray(4 + length), restore, sinks);
+  const host = systemOf(header.system).resume(header.memoryBytes, state.subarray(4 + length), restore, sinks);
+  return new Repeated(host, sinks.log, fromOutside(source, source.checkpoints[n]!.seq));
 }
 
 /** Every page that is not zero at checkpoint n: each once, as the last checkpoint up to n has it. */

@@ -59,6 +59,8 @@ export class Machine {
   private readonly processor: Processor;
   private readonly pcAt: number;
   private clock = 0;
+  /** Ticks of the clock in which nothing was executed, since the machine was made. */
+  idleTicks = 0;
   /** Pieces of unfinished instructions in this run. */
   private again = 0;
   /** The answer of inFlight, used again and again. */
@@ -104,6 +106,12 @@ export class Machine {
   skip(ticks: number): void {
     assert(ticks >= 0 && this.given < 0, 'time goes forwards, between runs');
     this.clock += ticks;
+    this.idleTicks += ticks;
+  }
+  /** An instruction that somebody else did for the guest: it counts as one. */
+  retire(): void {
+    assert(this.given < 0, 'the clock is set between runs');
+    this.clock++;
   }
   /** Sets the clock: for restoring a checkpoint. */
   setTicks(ticks: Ticks): void {

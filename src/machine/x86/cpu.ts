@@ -287,7 +287,7 @@ export class Cpu {
    */
   retire(length: number): Exit | undefined {
     this.machine.pc += BigInt(length);
-    this.machine.skip(1);
+    this.machine.retire();
     return this.debug.after(true);
   }
   private fault(kind: number, access: number, detail: bigint): Exit {

@@ -1,7 +1,7 @@
 /** The console, and the ways a guest stops: console_io (drivers/char/console.c), sched_op (common/sched/core.c). */
 import { ERRNO } from '../names.js';
 import { type Answer, failed, type Handler } from './domain.js';
-import { poll } from './io/evtchn.js';
+import { anyRaised } from './wait.js';
 import type { Xen } from './xen.js';
 
 const CONSOLE = { write: 0, read: 1 } as const;
@@ -18,7 +18,7 @@ export const consoleIo: Handler<Xen> = (xen, [command, count, buffer]): Answer =
   const bytes = Math.min(length, PIECE_BYTES);
   const text = xen.copyFrom(buffer!, bytes);
   if (!text) return failed(ERRNO.EFAULT);
-  for (const line of xen.console.write(text)) xen.printed(line);
+  xen.write(text);
   if (bytes === length) return 0n;
   return { again: [command!, BigInt(length - bytes), BigInt.asUintN(64, buffer! + BigInt(bytes))] };
 };
@@ -40,38 +40,28 @@ function shutDown(xen: Xen, reason: number): bigint {
 /** vcpu_block_enable_events: upcalls are unmasked; with one waiting there is no blocking. */
 function block(xen: Xen): bigint {
   xen.upcallMask = false;
-  if (!xen.upcallPending) xen.idle();
+  if (!xen.upcallPending) xen.waiting = { cause: xen.cause, ports: [], until: undefined };
   return 0n;
 }
 const POLL_PORTS_MAX = 128;
 /**
- * do_poll: waits until one of some ports is pending, whether masked or not, or until a time. struct sched_poll: ports,
- * u32 nr_ports, u64 timeout. The timer may ring meanwhile, once, and be one of them.
+ * do_poll: waits until one of some ports is pending, whether masked or not, until an upcall is marked or until a time. struct
+ * sched_poll: ports, u32 nr_ports, u64 timeout.
  */
 function pollPorts(xen: Xen, arg: bigint): bigint {
   const words = xen.guest.words(arg, 3);
   if (!words) return failed(ERRNO.EFAULT);
   const [list, count, timeout] = [words[0]!, u32(words[1]!), words[2]!];
   if (count > POLL_PORTS_MAX) return failed(ERRNO.EINVAL);
-  const ports = xen.copyFrom(list, 4 * count);
-  if (!ports) return failed(ERRNO.EFAULT);
-  const view = new DataView(ports.buffer, ports.byteOffset);
-  const isOver = (): boolean | undefined => {
-    let over = xen.upcallPending && !xen.upcallMask;
-    for (let n = 0; n < count && !over; n++) {
-      const pending = poll(xen, view.getUint32(4 * n, true));
-      if (pending === undefined) return undefined;
-      over = pending;
-    }
-    return over;
-  };
-  for (const rounds of [0, 1, 2]) {
-    const over = isOver();
-    if (over === undefined) return failed(ERRNO.EINVAL);
-    if (over || (timeout !== 0n && timeout <= BigInt(xen.ticks))) return 0n;
-    if (rounds < 2) xen.idle(timeout === 0n ? undefined : timeout);
-    if (xen.over) return 0n;
-  }
+  const bytes = xen.copyFrom(list, 4 * count);
+  if (!bytes) return failed(ERRNO.EFAULT);
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const ports = Array.from({ length: count }, (_, n) => view.getUint32(4 * n, true));
+  const raised = anyRaised(xen, ports);
+  if (raised === undefined) return failed(ERRNO.EINVAL);
+  if (raised || (xen.upcallPending && !xen.upcallMask)) return 0n;
+  const until = timeout === 0n || timeout > BigInt(Number.MAX_SAFE_INTEGER) ? undefined : Number(timeout);
+  if (until === undefined || until > xen.ticks) xen.waiting = { cause: xen.cause, ports, until };
   return 0n;
 }
 

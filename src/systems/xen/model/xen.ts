@@ -12,6 +12,7 @@
  * at work on; the trap, system call or upcall in whose handler the guest's kernel is; handlers nest, and a return to user
  * code ends them all.
  */
+import { assert } from '../../../base/assert.js';
 import {
   asFrame,
   asPaddr,
@@ -34,7 +35,7 @@ import { Detail } from '../../../machine/detail.js';
 import type { Exit, Trap } from '../../../machine/engine/exits.js';
 import type { Memory } from '../../../machine/engine/memory.js';
 import { RegisterTrace } from '../../../machine/registers.js';
-import type { Ended, Host, Sinks } from '../../../machine/system.js';
+import type { Ended, Host, Sinks, Waits } from '../../../machine/system.js';
 import type { Cpu } from '../../../machine/x86/cpu.js';
 import { HIDDEN_STATE } from '../../../machine/x86/hidden.js';
 import { Peek } from '../../../machine/x86/peek.js';
@@ -49,14 +50,14 @@ import { type Body, type Domain, type Generation, INVALID_M2P } from './domain.j
 import { handleTrap, injectFault } from './faults.js';
 import { GuestMemory, kernelMemory } from './guest-memory.js';
 import type { QueueRecords } from './image.js';
-import { typeLine } from './io/devices.js';
+import { CONSOLE_ROOM, unread } from './io/devices.js';
 import type { Io } from './io/io.js';
 import { deadline, ring, startClock } from './io/time.js';
-import { waited } from './io/vcpu-op.js';
 import { GDT_AT, GDT_PAGES, LDT_AT, type MachineLayout } from './layout.js';
 import { Mm } from './mm/index.js';
 import { encode, type SavedXen } from './saved.js';
 import { assists, type Vcpu } from './vcpu.js';
+import { pass, type Typed, typed, type Waiting, wait } from './wait.js';
 
 const SPOT = [REG.rsp!, REG.rbp!, REG.rip!, REG.rflags!];
 /** Handlers within handlers that are remembered as causes; a guest may nest deeper, and only the outermost are forgotten. */
@@ -104,11 +105,16 @@ export class Xen implements Host, Domain {
   /** How the run ends, and the event that was at work then. */
   over: Ended | undefined;
   private overIn = -1;
+  /** The guest waits: wait.ts. */
+  waiting: Waiting | undefined;
+  /** What was typed since the run paused. */
+  private typed: Typed | undefined;
   /** A single step that shows behind an instruction Xen did: the guest's, before it goes on. */
   afterwards: Trap | undefined;
 
   private readonly intern: Sinks['intern'];
   private readonly heard: Sinks['printed'];
+  private readonly wrote: Sinks['wrote'];
   private readonly tables: XenTables;
   private readonly regs: RegisterTrace;
   private readonly peek: Peek;
@@ -126,13 +132,17 @@ export class Xen implements Host, Domain {
   private isHere = false;
   private detail: Detail | undefined;
 
-  constructor({ cpu, layout, generation, vcpu, io, code, queue, linux }: XenSetup, { log, intern, printed }: Sinks) {
+  constructor(
+    { cpu, layout, generation, vcpu, io, code, queue, linux }: XenSetup,
+    { log, intern, printed, wrote }: Sinks,
+  ) {
     this.owner = cpu;
     this.cpu = cpu;
     this.memory = cpu.memory;
     this.log = log;
     this.intern = intern;
     this.heard = printed;
+    this.wrote = wrote;
     this.layout = layout;
     this.frames = layout.frames;
     this.generation = generation;
@@ -171,18 +181,23 @@ export class Xen implements Host, Domain {
     this.cause = -1;
   }
 
-  run(until: Ticks): 'limit' | 'busy' | Ended {
+  run(until: Ticks): 'limit' | 'busy' | Ended;
+  run(until: Ticks, awaited: boolean): 'limit' | 'busy' | Waits | Ended;
+  run(until: Ticks, awaited = false): 'limit' | 'busy' | Waits | Ended {
     const { machine } = this.cpu;
     for (let exits = 0; exits < EXITS_MAX; exits++) {
-      // The timer rings at its tick, wherever those who run us pause.
-      const due = asTicks(Math.min(until, deadline(this)));
-      const exit = this.detail ? this.detail.run(due) : machine.run(due);
-      if (exit.kind === 'busy' || (exit.kind === 'limit' && this.ticks < deadline(this))) return exit.kind;
-      this.isHere = true;
-      this.crossing(); //                                                       all registers, where the guest left off
-      this.lookForTask();
-      if (exit.kind === 'limit') ring(this);
-      else this.handle(exit);
+      if (this.typed) this.typedNow(this.typed);
+      else if (!this.waiting) {
+        // The timer rings at its tick, wherever those who run us pause.
+        const due = asTicks(Math.min(until, deadline(this)));
+        const exit = this.detail ? this.detail.run(due) : machine.run(due);
+        if (exit.kind === 'busy' || (exit.kind === 'limit' && this.ticks < deadline(this))) return exit.kind;
+        this.arrive();
+        if (exit.kind === 'limit') ring(this);
+        else this.handle(exit);
+      }
+      const waits = this.waiting && wait(this, until, awaited);
+      if (waits) return waits;
       if (!this.over && this.afterwards) injectFault(this, this.afterwards);
       this.afterwards = undefined;
       if (!this.over && this.upcallDue) upcall(this);
@@ -195,23 +210,24 @@ export class Xen implements Host, Domain {
     }
     return 'busy';
   }
-  /** The guest waits (vcpu_block): time goes on to when the timer rings, or to `until`, a system time. */
-  idle(until?: bigint): void {
-    if (typeLine(this) && this.upcallPending) return;
-    const { timer } = this.io;
-    const rings = timer !== undefined && (until === undefined || BigInt(timer) <= until);
-    const to = rings ? timer : until;
-    if (to === undefined || to > Number.MAX_SAFE_INTEGER) {
-      this.stop({ how: 'halted', reason: 'the guest waits for an event, and there is nothing that could raise one' });
-      return;
-    }
-    const skipped = Number(to) - this.ticks;
-    if (skipped > 0) {
-      this.tell({ kind: 'idle', skipped: BigInt(skipped) });
-      this.cpu.machine.skip(skipped);
-      waited(this, skipped);
-    }
-    if (rings) ring(this);
+  /** The guest comes to us: all registers, where it left off. */
+  private arrive(): void {
+    this.isHere = true;
+    this.crossing();
+    this.lookForTask();
+  }
+  type(text: string, at: Ticks): number {
+    const taken = text.slice(0, CONSOLE_ROOM - unread(this));
+    if (taken) this.typed = { text: taken, at };
+    return taken.length;
+  }
+  get unread(): number {
+    return unread(this);
+  }
+  private typedNow(what: Typed): void {
+    this.typed = undefined;
+    if (!this.waiting) this.arrive();
+    typed(this, what);
   }
   /** The run is over; the first reason counts. Whoever is at work returns normally. */
   stop(ended: Ended): void {
@@ -219,7 +235,8 @@ export class Xen implements Host, Domain {
     this.over = ended;
     this.overIn = this.cause;
   }
-  end(ended: Ended): Ended {
+  end(ended: Ended, at?: Ticks): Ended {
+    if (this.waiting && at !== undefined) pass(this, at);
     if (this.over) this.cause = this.overIn;
     const line = this.console.take();
     if (line !== undefined) this.printed(line);
@@ -232,6 +249,7 @@ export class Xen implements Host, Domain {
     this.detail = log && new Detail(this.cpu.machine, this.cpu, log, this.log);
   }
   save(): Uint8Array {
+    assert(!this.waiting && !this.typed, 'a checkpoint is taken while the guest runs');
     return encode({
       generation: this.generation,
       vcpu: this.vcpu,
@@ -315,7 +333,9 @@ export class Xen implements Host, Domain {
   }
   /** Something happened that the guest should look for (vcpu_mark_events_pending). */
   markPending(): void {
-    if (!this.upcallPending) this.memory.hostStore(asPaddr(this.io.vcpuInfoAt + UPCALL_PENDING), 1, 1n);
+    if (this.upcallPending) return;
+    this.memory.hostStore(asPaddr(this.io.vcpuInfoAt + UPCALL_PENDING), 1, 1n);
+    this.waiting = undefined;
   }
   private get upcallDue(): boolean {
     return this.upcallPending && !this.upcallMask;
@@ -442,9 +462,15 @@ export class Xen implements Host, Domain {
   print(text: string): void {
     this.tell({ kind: 'console', from: 'host', text: `${text}\n` });
     this.heard?.(`(XEN) ${text}\n`);
+    this.wrote?.(`(XEN) ${text}\n`);
+  }
+  /** The guest wrote to its console. */
+  write(bytes: Uint8Array): void {
+    this.wrote?.(Buffer.from(bytes).toString('latin1'));
+    for (const line of this.console.write(bytes)) this.printed(line);
   }
   /** A line the guest wrote. */
-  printed(text: string): void {
+  private printed(text: string): void {
     this.tell({ kind: 'console', from: 'guest', text });
     this.heard?.(text);
   }

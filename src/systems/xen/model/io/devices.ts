@@ -66,7 +66,7 @@ export function notified(xen: Xen, device: Device): void {
   if (device === 'console') {
     const text = take(xen, page, CONSOLE_OUT);
     if (text === undefined || text.length === 0) return;
-    for (const line of xen.console.write(text)) xen.printed(line);
+    xen.write(text);
     raise(xen, port); // there is room again
     return;
   }
@@ -102,19 +102,30 @@ function flushStore(xen: Xen): void {
   const given = give(xen, asFrame(xen.io.xenstore.mfn), STORE_ANSWERS, Buffer.from(store.output, 'latin1'));
   store.output = store.output.slice(given);
 }
+/** Bytes that were typed into the console and not read yet; all there is room for where the counts make no sense. */
+export function unread(xen: Xen): number {
+  const page = asFrame(xen.io.console.mfn);
+  const count = (word(xen, page, CONSOLE_IN.producer) - word(xen, page, CONSOLE_IN.consumer)) >>> 0;
+  return Math.min(count, CONSOLE_IN.bytes);
+}
+export const CONSOLE_ROOM = CONSOLE_IN.bytes;
+/** Somebody types, one character a byte, no more than there is room for. */
+export function typeText(xen: Xen, text: string): void {
+  const { console: page } = xen.io;
+  xen.tell({ kind: 'input', text });
+  give(xen, asFrame(page.mfn), CONSOLE_IN, Buffer.from(text, 'latin1'));
+  raise(xen, page.port);
+}
 /**
  * The guest waits: a patient typist types the next line, once the one before was read. False when there is nothing to type,
  * or the guest does not read.
  */
 export function typeLine(xen: Xen): boolean {
-  const { typing, console: page } = xen.io;
-  const mfn = asFrame(page.mfn);
-  if (typing === '' || word(xen, mfn, CONSOLE_IN.consumer) !== word(xen, mfn, CONSOLE_IN.producer)) return false;
+  const { typing } = xen.io;
+  if (typing === '' || unread(xen) > 0) return false;
   const end = typing.indexOf('\n');
   const line = typing.slice(0, Math.min(end < 0 ? typing.length : end + 1, CONSOLE_IN.bytes));
   xen.io.typing = typing.slice(line.length);
-  xen.tell({ kind: 'input', text: line });
-  give(xen, mfn, CONSOLE_IN, Buffer.from(line, 'latin1'));
-  raise(xen, page.port);
+  typeText(xen, line);
   return true;
 }
