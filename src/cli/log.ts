@@ -1,13 +1,13 @@
 /** rewalk log: events, a line each. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { Trouble } from '../base/trouble.js';
 import type { Work } from '../base/work.js';
 import { type Block, eventAt } from '../events/block.js';
-import { type Event, KIND, KIND_NAMES, type KindName } from '../events/kinds.js';
+import { type Event, KIND_NAMES } from '../events/kinds.js';
 import { eventJson, lineOf } from '../events/text.js';
 import type { Source } from '../recording/source.js';
 import { parsePosition } from '../state/position.js';
+import { kindsArgument } from './kinds.js';
 import { fit, flushOut, json, out, paint } from './output.js';
 import { countArgument, withRecording, work } from './session.js';
 import type { Verb } from './verb.js';
@@ -59,17 +59,6 @@ function printer(source: Source, options: Options): (e: Event, detail?: string) 
   };
 }
 
-function kindsOf(list: string | undefined): ReadonlySet<number> | undefined {
-  if (list === undefined) return undefined;
-  return new Set(
-    list.split(',').map(name => {
-      const n = KIND[name as KindName];
-      if (n === undefined) throw new Trouble(`no kind of event is called ${name}; there are ${KIND_NAMES.join(', ')}`);
-      return n;
-    }),
-  );
-}
-
 /** Events first .. last - 1, chunk by chunk; chunks without an asked-for kind are not decoded. */
 function* lines(
   source: Source,
@@ -118,7 +107,7 @@ function details(
 const anchorOf = (block: Block, i: number): number => block.first + block.back[i]! - 1;
 
 function log(file: string, from: string, to: string, options: Options): Promise<number> {
-  const kinds = kindsOf(options.kind);
+  const kinds = options.kind === undefined ? undefined : kindsArgument(options.kind);
   return withRecording(file, async source => {
     const print = printer(source, options);
     const first = Math.max(0, parsePosition(from, source).seq);

@@ -78,6 +78,11 @@ export const VERBS: readonly Entry[] = [
     load: () => import('./expand.js'),
   },
   {
+    name: 'export',
+    summary: 'a recording for other tools: Parquet for SQL, a trace for the Perfetto UI, JSON',
+    load: () => import('./export.js'),
+  },
+  {
     name: 'explain',
     summary: 'what an error line of the hypervisor means; a whole log on a pipe',
     load: () => import('./explain.js'),
