@@ -11,7 +11,7 @@
  */
 import { Trouble } from '../base/trouble.js';
 import { type Block, type BlockColumns, CHUNK_EVENTS, LIST_ITEMS, POOL_ITEMS } from '../events/block.js';
-import { KIND_NAMES, KINDS, type KindName } from '../events/kinds.js';
+import { KIND, KIND_NAMES, KINDS, type KindName } from '../events/kinds.js';
 import { type ColumnSpec, columnSpecs, type Fields } from '../events/schema.js';
 import { Bytes, Scratch, Sink } from './bytes.js';
 import { decodeColumn } from './column-decode.js';
@@ -34,6 +34,7 @@ const scratch = {
   high: new Scratch(),
   runs: new Scratch(),
   causes: new Scratch(),
+  places: new Scratch(),
   lengths: new Scratch(),
 };
 const TABLE_BYTES = 12;
@@ -90,7 +91,8 @@ function maskOf(block: Block): readonly [number, number] {
   const { maskLo, maskHi } = block.col.regs;
   let lo = 0;
   let hi = 0;
-  for (let r = 0; r < block.rows[KIND_NAMES.indexOf('regs')]!; r++) {
+  const rows = block.rows[KIND.regs]!;
+  for (let r = 0; r < rows; r++) {
     lo |= maskLo[r]!;
     hi |= maskHi[r]!;
   }
@@ -105,12 +107,13 @@ function encodeHead(out: Sink, block: Block, kinds: readonly number[]): void {
   const high = scratch.high.zeros(count);
   let last = count > 0 ? ticks[0]! : 0;
   out.f64(last);
+  kinds32.set(kind.subarray(0, count));
   for (let i = 0; i < count; i++) {
-    const passed = ticks[i]! - last;
-    last = ticks[i]!;
+    const now = ticks[i]!;
+    const passed = now - last;
+    last = now;
     low[i] = passed;
     if (passed >= WORD) high[i] = passed / WORD;
-    kinds32[i] = kind[i]!;
   }
   encodeColumn(out, kinds32, count, 'few');
   encodeColumn(out, low, count, 'plain');
@@ -128,25 +131,35 @@ function encodeHead(out: Sink, block: Block, kinds: readonly number[]): void {
  * are short, as in details, `runs` is 0 and one column has the distance of each event of those kinds.
  */
 function encodeCauses(out: Sink, { count, kind, back }: Block, kinds: readonly number[]): void {
+  // No branch may depend on the kind of an event: nobody can foresee it.
   const caused = new Uint8Array(256);
-  for (let i = 0; i < count; i++) if (back[i] !== 0) caused[kind[i]!] = 1;
+  for (let i = 0; i < count; i++) {
+    const b = back[i]! | 0;
+    caused[kind[i]!]! |= (b | -b) >>> 31;
+  }
+  const places = scratch.places.of(count + 1);
+  let events = 0;
+  for (let i = 0; i < count; i++) {
+    places[events] = i;
+    events += caused[kind[i]!]!;
+  }
   const lengths = scratch.runs.of(count);
   const distances = scratch.causes.of(count);
   let runs = 0;
-  let events = 0;
-  let cause = Number.NaN;
-  for (let i = 0; i < count; i++) {
-    if (caused[kind[i]!] === 0) continue;
-    events++;
-    const b = back[i]!;
-    const own = b === 0 ? -Infinity : i - b;
-    if (own === cause) lengths[runs - 1]!++;
-    else {
-      cause = own;
-      lengths[runs] = 1;
-      distances[runs++] = b;
-    }
+  let start = 0;
+  for (let n = 0, b = 0, at = 0; n < events; n++) {
+    const i = places[n]!;
+    const c = back[i]!;
+    // Both none, or both the same event.
+    const same = c === 0 ? b === 0 : b !== 0 && c - b === i - at;
+    b = c;
+    at = i;
+    if (same && n > 0) continue;
+    if (n > 0) lengths[runs - 1] = n - start;
+    start = n;
+    distances[runs++] = c;
   }
+  if (runs > 0) lengths[runs - 1] = events - start;
   encodeColumn(
     out,
     Uint8Array.from(kinds, k => caused[k]!),
@@ -156,7 +169,7 @@ function encodeCauses(out: Sink, { count, kind, back }: Block, kinds: readonly n
   const short = 4 * runs > events;
   out.u32(short ? 0 : runs);
   if (short) {
-    for (let i = 0, n = 0; i < count; i++) if (caused[kind[i]!] !== 0) distances[n++] = back[i]!;
+    for (let n = 0; n < events; n++) distances[n] = back[places[n]!]!;
     encodeColumn(out, distances, events, 'near');
   } else {
     encodeColumn(out, lengths, runs, 'plain');

@@ -1,41 +1,26 @@
-/** Columns to bytes: see column-tags.ts. */
-import { ByteScratch, Scratch, type Sink } from './bytes.js';
-import { CONSTANT, FEW, FLAT, NEAR, type Numbers, OTHER, PACKED, type Trait, VARIED, zigzag } from './column-tags.js';
+/**
+ * Columns to bytes: see column-tags.ts. The loops are written for what V8 makes of them:
+ *
+ *   no branches   that depend on a value: how long it is, nobody can foresee
+ *   four at once  since a turn of a loop costs as much as what is done in it; so behind n values there are always zeros
+ *   Int32Array    from which every word is a small integer: of u32 the first one above 2^31 throws the compiled code away
+ *   slices        of at most SLICE values a call: a function that returns often is compiled once and for all, one that is
+ *                 replaced in the midst of its loop has to be compiled again for what comes behind the loop
+ */
+import { ByteScratch, Scratch, type Sink, WordScratch } from './bytes.js';
+import { CONSTANT, FEW, FLAT, NEAR, type Numbers, OTHER, PACKED, type Trait, VARIED } from './column-tags.js';
+
+const SLICE = 1020;
 
 const scratch = {
-  near: new Scratch(),
-  other: new Scratch(),
+  words: new WordScratch(),
+  near: new WordScratch(),
+  rest: new WordScratch(),
   plane: new ByteScratch(),
   lengths: new ByteScratch(),
   steps: new ByteScratch(),
   places: new Scratch(),
 };
-
-/** Bytes of a value but one: 0 to 3. */
-const more = (v: number): number => 3 - (Math.clz32(v | 1) >> 3);
-
-// One function a width: a loop that sees one type of array is several times as fast as one that sees three.
-function isConstant8(values: Uint8Array, n: number): boolean {
-  const v = values[0];
-  for (let i = 1; i < n; i++) if (values[i] !== v) return false;
-  return true;
-}
-function isConstant16(values: Uint16Array, n: number): boolean {
-  const v = values[0];
-  for (let i = 1; i < n; i++) if (values[i] !== v) return false;
-  return true;
-}
-function isConstant32(values: Uint32Array, n: number): boolean {
-  const v = values[0];
-  for (let i = 1; i < n; i++) if (values[i] !== v) return false;
-  return true;
-}
-const isConstant = (values: Numbers, n: number): boolean =>
-  values instanceof Uint32Array
-    ? isConstant32(values, n)
-    : values instanceof Uint8Array
-      ? isConstant8(values, n)
-      : isConstant16(values, n);
 
 /**
  * Appends the first n values of a column.
@@ -43,27 +28,36 @@ const isConstant = (values: Numbers, n: number): boolean =>
  */
 export function encodeColumn(out: Sink, values: Numbers, n: number, trait: Trait): void {
   if (n === 0) return;
-  if (isConstant(values, n)) {
-    out.u8(CONSTANT);
-    out.u32(values[0]!);
-  } else if (values instanceof Uint32Array) encode32(out, values, n, trait);
-  else if (values instanceof Uint16Array) {
-    out.u8(FLAT);
-    out.u8(2);
-    encodePlanes(out, values, n, 2);
-  } else encode8(out, values, n);
+  if (values instanceof Uint32Array) encode32(out, scratch.words.copy(values, n), n, trait);
+  else if (values instanceof Uint8Array) encode8(out, values, n);
+  else encode16(out, values, n);
+}
+
+function constant(out: Sink, value: number): void {
+  out.u8(CONSTANT);
+  out.u32(value);
 }
 
 function encode8(out: Sink, values: Uint8Array, n: number): void {
-  let all = 0;
-  for (let i = 0; i < n; i++) all |= values[i]!;
-  if (all < 16) {
-    encodePacked(out, values, n, all < 2 ? 1 : all < 4 ? 2 : 4);
+  let i = 1;
+  while (i < n && values[i] === values[0]) i++;
+  if (i === n) {
+    constant(out, values[0]!);
     return;
   }
-  out.u8(FLAT);
+  let all = 0;
+  for (i = 0; i < n && all < 16; i++) all |= values[i]!;
+  if (all < 16) encodePacked(out, values, n, all < 2 ? 1 : all < 4 ? 2 : 4);
+  else {
+    out.u8(FLAT);
+    append(out, values, n);
+  }
+}
+
+/** Appends bytes that are alike. */
+function append(out: Sink, bytes: Uint8Array, n: number): void {
   out.need(n);
-  out.bytes.set(values.subarray(0, n), out.at);
+  out.bytes.set(bytes.subarray(0, n), out.at);
   out.run(out.at, n);
   out.at += n;
 }
@@ -83,128 +77,227 @@ function encodePacked(out: Sink, values: Uint8Array, n: number, width: number): 
   out.at += size;
 }
 
-function encode32(out: Sink, values: Uint32Array, n: number, trait: Trait): void {
-  if (trait === 'few' && encodeFew(out, values, n)) return;
-  const own = scratch.lengths.of(n + 3);
-  const sizes = sizesOf(values, n, own);
+function encode16(out: Sink, values: Uint16Array, n: number): void {
+  let i = 1;
+  while (i < n && values[i] === values[0]) i++;
+  if (i === n) {
+    constant(out, values[0]!);
+    return;
+  }
+  out.u8(FLAT);
+  out.u8(2);
+  const plane = scratch.plane.of(n);
+  plane.set(values.subarray(0, n)); // the lowest byte of each
+  encode8(out, plane, n);
+  for (i = 0; i < n; i++) plane[i] = values[i]! >>> 8;
+  encode8(out, plane, n);
+}
+
+/** @param words n of them, and zeros */
+function encode32(out: Sink, words: Int32Array, n: number, trait: Trait): void {
+  let i = 1;
+  while (i < n && words[i] === words[0]) i++;
+  if (i === n) {
+    constant(out, words[0]!);
+    return;
+  }
+  if (trait === 'few' && encodeFew(out, words, n)) return;
+  const own = scratch.lengths.of(n + 4);
+  const sizes = lengthsOf(words, n, own);
   if (trait === 'near') {
     const differences = scratch.near.of(n);
-    nearOf(values, n, differences);
-    const steps = scratch.steps.of(n + 3);
-    const near = sizesOf(differences, n, steps);
+    for (let from = 0; from < n; from += SLICE) subtract(words, from, Math.min(n, from + SLICE), differences);
+    differences.fill(0, n, n + 4);
+    const steps = scratch.steps.of(n + 4);
+    const near = lengthsOf(differences, n, steps);
     if (near.total < sizes.total) {
       encodeVaried(out, NEAR, differences, n, steps, near);
       return;
     }
   }
   // Planes of one length have no lengths to say, and are read without a branch.
-  const planes = sizes.longer[3]! > 0 ? 4 : sizes.longer[2]! > 0 ? 3 : sizes.longer[1]! > 0 ? 2 : 1;
-  if (4 * planes * n > 5 * (sizes.total + (n >> 2))) encodeVaried(out, VARIED, values, n, own, sizes);
-  else {
-    out.u8(FLAT);
-    out.u8(planes);
-    encodePlanes(out, values, n, planes);
+  const planes = sizes.longer[2] > 0 ? 4 : sizes.longer[1] > 0 ? 3 : sizes.longer[0] > 0 ? 2 : 1;
+  if (4 * planes * n > 5 * (sizes.total + (n >> 2))) encodeVaried(out, VARIED, words, n, own, sizes);
+  else encodeFlat(out, words, n, planes);
+}
+
+function encodeFlat(out: Sink, words: Int32Array, n: number, planes: number): void {
+  out.u8(FLAT);
+  out.u8(planes);
+  const plane = scratch.plane.of(n + 4);
+  plane.set(words.subarray(0, n)); // the lowest byte of each
+  encode8(out, plane, n);
+  for (let k = 1; k < planes; k++) {
+    for (let from = 0; from < n; from += SLICE) shiftDown(words, from, Math.min(n, from + SLICE), 8 * k, plane);
+    encode8(out, plane, n);
+  }
+}
+function shiftDown(words: Int32Array, from: number, to: number, shift: number, plane: Uint8Array): void {
+  for (let i = from; i < to; i += 4) {
+    plane[i] = words[i]! >> shift;
+    plane[i + 1] = words[i + 1]! >> shift;
+    plane[i + 2] = words[i + 2]! >> shift;
+    plane[i + 3] = words[i + 3]! >> shift;
   }
 }
 
-function encodePlanes(out: Sink, values: Uint16Array | Uint32Array, n: number, planes: number): void {
-  const plane = scratch.plane.of(n);
-  for (let k = 0; k < planes; k++) {
-    for (let i = 0; i < n; i++) plane[i] = values[i]! >>> (8 * k);
-    encodeColumn(out, plane, n, 'plain');
+/** Differences from the word before, zigzagged. */
+function subtract(words: Int32Array, from: number, to: number, differences: Int32Array): void {
+  let before = from === 0 ? 0 : words[from - 1]!;
+  for (let i = from; i < to; i += 4) {
+    const w0 = words[i]!;
+    const w1 = words[i + 1]!;
+    const w2 = words[i + 2]!;
+    const w3 = words[i + 3]!;
+    differences[i] = signLast((w0 - before) | 0);
+    differences[i + 1] = signLast((w1 - w0) | 0);
+    differences[i + 2] = signLast((w2 - w1) | 0);
+    differences[i + 3] = signLast((w3 - w2) | 0);
+    before = w3;
   }
 }
+/** Zigzag, as a word with a sign. */
+const signLast = (d: number): number => (d << 1) ^ (d >> 31);
 
-function nearOf(values: Uint32Array, n: number, differences: Uint32Array): void {
-  let before = 0;
-  for (let i = 0; i < n; i++) {
-    const v = values[i]!;
-    differences[i] = zigzag((v - before) | 0);
-    before = v;
-  }
-}
-
-/** How many values have a byte k, for k from 0, and the bytes of all. */
+/** How many words have a byte 1, a byte 2, a byte 3, and the bytes of all. */
 interface Sizes {
-  readonly longer: readonly number[];
+  readonly longer: readonly [number, number, number];
   readonly total: number;
 }
-/** Counts, and leaves the length of each value less one in `lengths`. */
-function sizesOf(values: Uint32Array, n: number, lengths: Uint8Array): Sizes {
-  let n1 = 0;
-  let n2 = 0;
-  let n3 = 0;
-  for (let i = 0; i < n; i++) {
-    const length = more(values[i]!);
-    lengths[i] = length;
-    n1 += (length + 3) >> 2;
-    n2 += (length + 2) >> 2;
-    n3 += (length + 1) >> 2;
+/** For a byte of four lengths: how many of them have a byte 1 (ten bits), a byte 2 (ten bits), a byte 3. */
+const LONGER = Int32Array.from({ length: 256 }, (_, four) => {
+  const longer = (k: number): number => [0, 2, 4, 6].filter(at => ((four >> at) & 3) >= k).length;
+  return longer(1) | (longer(2) << 10) | (longer(3) << 20);
+});
+/** Length of a word less one: 0 to 3. */
+const more = (v: number): number => 3 - (Math.clz32(v | 1) >> 3);
+
+/** Writes the lengths of the words, four to a byte as they are in the file, and counts. */
+function lengthsOf(words: Int32Array, n: number, lengths: Uint8Array): Sizes {
+  const longer: [number, number, number] = [0, 0, 0];
+  for (let from = 0; from < n; from += SLICE) {
+    const sum = sliceLengths(words, from, Math.min(n, from + SLICE), lengths);
+    longer[0] += sum & 1023;
+    longer[1] += (sum >> 10) & 1023;
+    longer[2] += sum >> 20;
   }
-  return { longer: [n, n1, n2, n3], total: n + n1 + n2 + n3 };
+  return { longer, total: n + longer[0] + longer[1] + longer[2] };
+}
+function sliceLengths(words: Int32Array, from: number, to: number, lengths: Uint8Array): number {
+  let sum = 0;
+  for (let i = from; i < to; i += 4) {
+    const four = more(words[i]!) | (more(words[i + 1]!) << 2) | (more(words[i + 2]!) << 4) | (more(words[i + 3]!) << 6);
+    lengths[i >> 2] = four;
+    sum += LONGER[four]!;
+  }
+  return sum;
 }
 
-function encodeVaried(out: Sink, tag: number, values: Uint32Array, n: number, own: Uint8Array, sizes: Sizes): void {
+function encodeVaried(out: Sink, tag: number, words: Int32Array, n: number, lengths: Uint8Array, sizes: Sizes): void {
   out.u8(tag);
-  const lengths = (n + 3) >> 2;
-  out.need(lengths + sizes.total);
-  const { bytes, at } = out;
-  own.fill(0, n, 4 * lengths);
-  for (let g = 0, i = 0; g < lengths; g++, i += 4)
-    bytes[at + g] = own[i]! | (own[i + 1]! << 2) | (own[i + 2]! << 4) | (own[i + 3]! << 6);
-  out.run(at, lengths);
-  out.at += lengths;
-  for (let i = 0, p = out.at; i < n; i++) bytes[p + i] = values[i]!;
+  append(out, lengths, (n + 3) >> 2);
+  out.need(sizes.total + 1); // see pickBytes
+  out.bytes.set(words.subarray(0, n), out.at); // the lowest byte of each
   out.run(out.at, n);
   out.at += n;
   for (let k = 1; k < 4; k++) {
-    const end = out.at + sizes.longer[k]!;
-    writePlane(bytes, out.at, end, values, own, k);
-    out.run(out.at, end - out.at);
-    out.at = end;
+    const size = sizes.longer[k - 1]!;
+    if (size === 0) return;
+    let at = out.at;
+    for (let from = 0; from < n; from += SLICE) {
+      const to = Math.min(n, from + SLICE);
+      at = pickBytes(words, from, to, 8 * k, 2 ** (32 - 8 * k) - 1, out.bytes, at);
+    }
+    out.run(out.at, size);
+    out.at += size;
   }
 }
 
-/** Without a branch: a byte that is none is written over by the next, and the last of a plane is one. */
-function writePlane(b: Uint8Array, at: number, end: number, values: Uint32Array, lengths: Uint8Array, k: number): void {
-  const shift = 8 * k;
-  for (let i = 0, p = at; p < end; i++) {
-    b[p] = values[i]! >>> shift;
-    p += ((lengths[i]! - k) >> 31) + 1;
+/**
+ * The byte above `shift` of each word that is long enough. A byte of one that is not is written over by the next.
+ * @param ones as many as there are bits above `shift`: added to what is there, they carry if it is not zero
+ * @returns where the next byte goes
+ */
+function pickBytes(
+  words: Int32Array,
+  from: number,
+  to: number,
+  shift: number,
+  ones: number,
+  bytes: Uint8Array,
+  at: number,
+): number {
+  const carry = 32 - shift;
+  let p = at;
+  for (let i = from; i < to; i += 4) {
+    const w0 = words[i]! >>> shift;
+    const w1 = words[i + 1]! >>> shift;
+    const w2 = words[i + 2]! >>> shift;
+    const w3 = words[i + 3]! >>> shift;
+    bytes[p] = w0;
+    p += (w0 + ones) >> carry;
+    bytes[p] = w1;
+    p += (w1 + ones) >> carry;
+    bytes[p] = w2;
+    p += (w2 + ones) >> carry;
+    bytes[p] = w3;
+    p += (w3 + ones) >> carry;
   }
+  return p;
 }
 
 /** Places of a table of distinct values, and how many it takes before a column counts as one of many values. */
 const PLACES = 2048;
 const DISTINCT = 1024;
-const table = { values: new Uint32Array(PLACES), counts: new Uint32Array(PLACES), nibbles: new Uint8Array(PLACES) };
-/** The place of v: where it is, or the empty one where it would be. */
-function placeOf(v: number): number {
+const table = { values: new Int32Array(PLACES), counts: new Int32Array(PLACES), nibbles: new Uint8Array(PLACES) };
+
+/** Gives each word a place in the table and counts. Lists the places in use; false where these are too many. */
+function tabulate(words: Int32Array, from: number, to: number, places: Uint32Array, used: number[]): boolean {
   const { values, counts } = table;
-  let at = (Math.imul(v, 0x9e37_79b1) >>> 21) & (PLACES - 1);
-  while (counts[at] !== 0 && values[at] !== v) at = (at + 1) & (PLACES - 1);
-  return at;
+  for (let i = from; i < to; i++) {
+    const v = words[i]!;
+    let at = (Math.imul(v, 0x9e37_79b1) >>> 21) & (PLACES - 1);
+    while (counts[at] !== 0 && values[at] !== v) at = (at + 1) & (PLACES - 1);
+    places[i] = at;
+    if (counts[at]!++ > 0) continue;
+    values[at] = v;
+    if (used.push(at) > DISTINCT) return false;
+  }
+  return true;
+}
+
+/** The most frequent of the places in use, in order; of equally frequent ones that of the smaller value. */
+function mostFrequent(used: readonly number[]): number[] {
+  const { values, counts } = table;
+  const before = (a: number, b: number): boolean =>
+    counts[a] !== counts[b] ? counts[a]! > counts[b]! : values[a]! >>> 0 < values[b]! >>> 0;
+  const best: number[] = [];
+  for (const at of used) {
+    if (best.length === OTHER) {
+      if (!before(at, best[OTHER - 1]!)) continue;
+      best.pop();
+    }
+    let k = best.push(at) - 1;
+    for (; k > 0 && before(at, best[k - 1]!); k--) best[k] = best[k - 1]!;
+    best[k] = at;
+  }
+  return best;
 }
 
 /** Writes a column as few if at least two thirds of it are the 15 most frequent values. */
-function encodeFew(out: Sink, values: Uint32Array, n: number): boolean {
-  const { counts, nibbles } = table;
-  counts.fill(0);
+function encodeFew(out: Sink, words: Int32Array, n: number): boolean {
   const used: number[] = [];
   const places = scratch.places.of(n);
-  for (let i = 0; i < n; i++) {
-    const at = placeOf(values[i]!);
-    places[i] = at;
-    if (counts[at]!++ > 0) continue;
-    table.values[at] = values[i]!;
-    if (used.push(at) > DISTINCT) return false;
-  }
-  used.sort((a, b) => counts[b]! - counts[a]! || table.values[a]! - table.values[b]!);
-  const frequent = used.slice(0, OTHER);
+  table.counts.fill(0);
+  for (let from = 0; from < n; from += SLICE)
+    if (!tabulate(words, from, Math.min(n, from + SLICE), places, used)) return false;
+  const { counts, nibbles } = table;
+  const frequent = mostFrequent(used);
   const others = frequent.reduce((left, at) => left - counts[at]!, n);
   if (3 * others > n) return false;
-  used.forEach((at, rank) => {
-    nibbles[at] = Math.min(rank, OTHER);
+  for (const at of used) nibbles[at] = OTHER;
+  frequent.forEach((at, rank) => {
+    nibbles[at] = rank;
   });
 
   out.u8(FEW);
@@ -212,19 +305,38 @@ function encodeFew(out: Sink, values: Uint32Array, n: number): boolean {
   for (const at of frequent) out.u32(table.values[at]!);
   const size = (n + 1) >> 1;
   out.need(size);
-  const { bytes, at: start } = out;
-  const rest = scratch.other.of(others);
+  const rest = scratch.rest.of(others);
   let r = 0;
-  let packed = 0;
-  for (let i = 0; i < n; i++) {
-    const nibble = nibbles[places[i]!]!;
-    if (nibble === OTHER) rest[r++] = values[i]!;
-    if ((i & 1) === 0) packed = nibble;
-    else bytes[start + (i >> 1)] = packed | (nibble << 4);
-  }
-  if (n & 1) bytes[start + size - 1] = packed;
-  out.run(start, size);
+  for (let from = 0; from < n; from += SLICE)
+    r = sortOut(words, places, from, Math.min(n, from + SLICE), out.bytes, out.at, rest, r);
+  rest.fill(0, others, others + 4);
+  out.run(out.at, size);
   out.at += size;
-  encodeColumn(out, rest, others, 'plain');
+  if (others > 0) encode32(out, rest, others, 'plain');
   return true;
+}
+
+/** Writes the nibbles of words, and lists those that are none of the frequent values. Returns how many these are by now. */
+function sortOut(
+  words: Int32Array,
+  places: Uint32Array,
+  from: number,
+  to: number,
+  bytes: Uint8Array,
+  at: number,
+  rest: Int32Array,
+  others: number,
+): number {
+  const { nibbles } = table;
+  let r = others;
+  for (let i = from; i < to; i += 2) {
+    const even = nibbles[places[i]!]!;
+    rest[r] = words[i]!;
+    r += (even + 1) >> 4;
+    const odd = i + 1 < to ? nibbles[places[i + 1]!]! : 0;
+    rest[r] = words[i + 1]!;
+    r += (odd + 1) >> 4;
+    bytes[at + (i >> 1)] = even | (odd << 4);
+  }
+  return r;
 }
