@@ -15,13 +15,14 @@
  * The sort also leaves the last row of each entry and of each frame number, which is the keyframe.
  */
 import { type Block, type BlockColumns, CHUNK_EVENTS, listStart } from '../../events/block.js';
-import { FRAME_KINDS, KIND } from '../../events/kinds.js';
+import { FRAME_KINDS, type FrameKind, KIND } from '../../events/kinds.js';
 import type { Lexicon } from '../../events/lexicon.js';
 import { isaOf } from '../../isa/index.js';
 import type { Header } from '../source.js';
 import type { IndexBuilder } from './contract.js';
 import { encodeKeyframe } from './keyframe.js';
 import { FENCE_BYTES, ListWriter } from './list.js';
+import { KindOrder, rowsFrom } from './order.js';
 import { Others } from './others.js';
 import { LastRegisters } from './registers.js';
 import { LastNumbers, LastSlots, Rows } from './rows.js';
@@ -70,10 +71,6 @@ const ROWS_MAX = 2 ** 21;
 
 // Read once: properties of KIND are looked up by name.
 const { pte: PTE, adopt: ADOPT, release: RELEASE } = KIND;
-const FRAME_KIND_OF = new Int8Array(256).fill(-1);
-FRAME_KINDS.forEach((name, n) => {
-  FRAME_KIND_OF[KIND[name]] = n;
-});
 const REGISTERS = 64;
 
 export function createIndexBuilder(header: Pick<Header, 'isa' | 'vcpus'>, lexicon: Lexicon): IndexBuilder {
@@ -96,6 +93,7 @@ export class Builder implements IndexBuilder {
   private readonly lastSlots = new LastSlots();
   private readonly lastNumbers = new LastNumbers();
   private readonly others = new Others();
+  private readonly order = new KindOrder();
   private readonly sorter = new Sorter();
   private readonly writer = new ListWriter();
 
@@ -115,23 +113,39 @@ export class Builder implements IndexBuilder {
 
   /** Takes the events i >= from of a block. */
   addFrom(block: Block, from: number): void {
-    const { kind, row, count } = block;
+    const { count, rows } = block;
     if (count <= from) return;
     if (this.end === this.first) this.first = this.end = block.first + from;
     const base = block.first - this.first;
-    const { ledger, slots } = this;
-    ledger.need(count);
-    slots.need(count);
+    this.slots.need(count);
+    this.ledger.need(count);
+    const order = this.order.of(block);
+    // Writes and tables may be of the same entry, and then it matters which comes first.
+    if (rows[ADOPT] === 0 && rows[RELEASE] === 0)
+      this.addWrites(block.col.pte, order, rowsFrom(order, PTE, from), base);
+    else this.addInOrder(block, from, base);
+    FRAME_KINDS.forEach((name, which) => {
+      const kind = KIND[name];
+      this.addNumbers(block.col[name], which, order.events(kind), rowsFrom(order, kind, from), base);
+    });
+    this.registers.add(block, order, from);
+    this.others.add(block, order, from);
+    this.end = block.first + count;
+    this.ticks = block.ticks[count - 1]!;
+  }
+
+  private addWrites(pte: BlockColumns['pte'], order: KindOrder, from: number, base: number): void {
+    const events = order.events(PTE);
+    for (let r = from; r < events.length; r++) this.addWrite(pte, r, base + events[r]!);
+  }
+
+  private addInOrder(block: Block, from: number, base: number): void {
+    const { kind, row, count } = block;
     for (let i = from; i < count; i++) {
       const k = kind[i]!;
       if (k === PTE) this.addWrite(block.col.pte, row[i]!, base + i);
-      else if (FRAME_KIND_OF[k]! >= 0) this.addNumber(block, FRAME_KIND_OF[k]!, row[i]!, base + i);
       else if (k === ADOPT || k === RELEASE) this.addTable(block, k, row[i]!, base + i);
     }
-    this.registers.add(block, from);
-    this.others.add(block, from);
-    this.end = block.first + count;
-    this.ticks = block.ticks[count - 1]!;
   }
 
   private addWrite(pte: BlockColumns['pte'], r: number, seq: number): void {
@@ -206,14 +220,15 @@ export class Builder implements IndexBuilder {
   }
 
   /** @param which the kind of number: its place in FRAME_KINDS */
-  private addNumber({ col }: Block, which: number, r: number, seq: number): void {
-    const c = col[FRAME_KINDS[which]!];
+  private addNumbers(c: BlockColumns[FrameKind], which: number, events: Uint16Array, from: number, base: number): void {
     const { words } = this.ledger;
-    const at = this.ledger.add();
-    words[at] = c.frame[r]!;
-    words[at + 1] = which;
-    words[at + 2] = seq;
-    words[at + 3] = c.new[r]!;
+    for (let r = from; r < events.length; r++) {
+      const at = this.ledger.add();
+      words[at] = c.frame[r]!;
+      words[at + 1] = which;
+      words[at + 2] = base + events[r]!;
+      words[at + 3] = c.new[r]!;
+    }
   }
 
   finish(): { index: Uint8Array; keyframe: Uint8Array } {

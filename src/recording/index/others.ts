@@ -1,6 +1,6 @@
 /**
  * The rare events that a keyframe repeats: the last one for each thing they set, all of those that change host address
- * spaces. They are looked for backwards in each chunk, so that of a thing set a thousand times one event becomes an object.
+ * spaces. They are looked for backwards in each chunk, kind by kind, so that of a thing set a thousand times one event becomes an object.
  */
 import { asFrame } from '../../base/brand.js';
 import {
@@ -17,6 +17,7 @@ import {
 } from '../../events/block.js';
 import { type Draft, type Event, KIND, KIND_NAMES, KINDS, type KindName, SPACES } from '../../events/kinds.js';
 import { type AnyField, columnSpecs, type Fields } from '../../events/schema.js';
+import type { KindOrder } from './order.js';
 
 type KeyOf<K extends KindName> = (c: BlockColumns[K], row: number, vcpu: number) => number | string;
 type Keys = { readonly [K in KindName]?: KeyOf<K> };
@@ -40,8 +41,6 @@ const KEYS: Keys = {
   mask: (c, r) => c.port[r]!,
   task: (_, __, vcpu) => vcpu,
 };
-/** By kind number: 1 where there is a key. */
-const MARKS = Uint8Array.from(KIND_NAMES, name => (KEYS[name] ? 1 : 0));
 /** By kind number; keys of adopt and release mean the same thing, those of other kinds do not. */
 const KEY_OF = KIND_NAMES.map(name => KEYS[name] as KeyOf<KindName> | undefined);
 const EACH = new Set([KIND.map, KIND.unmap, KIND.protect]);
@@ -61,21 +60,30 @@ export class Others {
   }
 
   /** Takes the events i >= from of a block. */
-  add(block: Block, from: number): void {
-    const { rows, kind, row, vcpu, count } = block;
-    if (!KEY_OF.some((keyOf, k) => keyOf && rows[k]! > 0)) return;
-    const seen = new Set<number | string>();
-    for (let i = count - 1; i >= from; i--) {
-      const k = kind[i]!;
-      if (MARKS[k] === 0) continue;
-      const own = KEY_OF[k]!(block.col[KIND_NAMES[k]!] as never, row[i]!, vcpu[i]!);
-      const key = EACH.has(k) ? `each ${this.unique++}` : typeof own === 'string' ? own : k * KIND_STEP + own;
-      if (seen.has(key)) continue;
-      seen.add(key);
-      const event = k === KIND.adopt || k === KIND.release ? tableEvent(block, i) : eventAt(block, i);
-      if (EACH.has(k)) this.items += itemsOf(event);
-      this.events.set(key, event);
-    }
+  add(block: Block, order: KindOrder, from: number): void {
+    KEY_OF.forEach((keyOf, k) => {
+      if (!keyOf || block.rows[k] === 0) return;
+      const columns = block.col[KIND_NAMES[k]!];
+      const events = order.events(k);
+      const seen = new Set<number | string>();
+      for (let r = events.length - 1; r >= 0 && events[r]! >= from; r--) {
+        const i = events[r]!;
+        const own = keyOf(columns as never, r, block.vcpu[i]!);
+        const key = EACH.has(k) ? `each ${this.unique++}` : typeof own === 'string' ? own : k * KIND_STEP + own;
+        if (seen.has(key)) continue;
+        seen.add(key);
+        this.keep(key, block, i);
+      }
+    });
+  }
+
+  /** Keeps an event, unless there is a later one: adopt and release share their keys. */
+  private keep(key: number | string, block: Block, i: number): void {
+    const k = block.kind[i]!;
+    if ((this.events.get(key)?.seq ?? -1) > block.first + i) return;
+    const event = k === KIND.adopt || k === KIND.release ? tableEvent(block, i) : eventAt(block, i);
+    if (EACH.has(k)) this.items += itemsOf(event);
+    this.events.set(key, event);
   }
 
   /** All of them in order, and forgets them. */

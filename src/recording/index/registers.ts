@@ -1,14 +1,15 @@
 /** The values that registers had last, from the blocks of a recording in order: for keyframes. */
 import { type Block, listStart } from '../../events/block.js';
 import { KIND } from '../../events/kinds.js';
+import { type KindOrder, rowsFrom } from './order.js';
 
 const { regs: REGS } = KIND;
 const REGISTERS = 64;
 
 export class LastRegisters {
   private readonly vcpus: Uint32Array[] = [];
-  /** Per vcpu, lo and hi: which registers a block has not said yet, seen from its end. */
-  private readonly unknown = new Uint32Array(2 * 256);
+  /** Per vcpu, lo and hi: which registers a block sets whose last value is not known yet. */
+  private readonly unknown = new Int32Array(2 * 256);
 
   /** Per vcpu, at least so many: low and high word of each of the first `registers`. */
   words(vcpus: number, registers: number): Uint32Array[] {
@@ -16,20 +17,29 @@ export class LastRegisters {
     return this.vcpus.map(words => words.subarray(0, 2 * registers));
   }
 
-  /** Takes the last value of each register, backwards: most rows then only set what is known already. */
-  add({ kind, row, vcpu, col: { regs }, count }: Block, from: number): void {
-    this.unknown.fill(0xffff_ffff);
+  /** Takes the last value of each register, backwards, until those that the block sets are known. */
+  add({ vcpu, col: { regs } }: Block, order: KindOrder, from: number): void {
+    const events = order.events(REGS);
+    const first = rowsFrom(order, REGS, from);
     const { maskLo, maskHi } = regs;
-    for (let i = count - 1; i >= from; i--) {
-      if (kind[i] !== REGS) continue;
-      const r = row[i]!;
-      const v = 2 * vcpu[i]!;
-      const lo = maskLo[r]! & this.unknown[v]!;
-      const hi = maskHi[r]! & this.unknown[v + 1]!;
+    const { unknown } = this;
+    unknown.fill(0);
+    for (let r = first; r < events.length; r++) {
+      const v = 2 * vcpu[events[r]!]!;
+      unknown[v]! |= maskLo[r]!;
+      unknown[v + 1]! |= maskHi[r]!;
+    }
+    let left = 0;
+    for (let v = 0; v < unknown.length; v += 2) if ((unknown[v]! | unknown[v + 1]!) !== 0) left++;
+    for (let r = events.length - 1; left > 0; r--) {
+      const v = 2 * vcpu[events[r]!]!;
+      const lo = maskLo[r]! & unknown[v]!;
+      const hi = maskHi[r]! & unknown[v + 1]!;
       if ((lo | hi) === 0) continue;
-      this.unknown[v]! &= ~lo;
-      this.unknown[v + 1]! &= ~hi;
-      set(regs, r, this.of(vcpu[i]!), lo, hi);
+      unknown[v]! &= ~lo;
+      unknown[v + 1]! &= ~hi;
+      set(regs, r, this.of(v >> 1), lo, hi);
+      if ((unknown[v]! | unknown[v + 1]!) === 0) left--;
     }
   }
 
