@@ -25,7 +25,7 @@ import { FENCE_BYTES, ListWriter } from './list.js';
 import { KindOrder, rowsFrom } from './order.js';
 import { Others } from './others.js';
 import { LastRegisters } from './registers.js';
-import { LastNumbers, LastSlots, Rows } from './rows.js';
+import { gather, LastNumbers, LastSlots, Rows, SLICE } from './rows.js';
 import { type Part, Sorter, wholeWord } from './sort.js';
 import { frameOf, sizeOf, Targets, targetKey } from './targets.js';
 
@@ -59,7 +59,7 @@ const WRITTEN = 0;
 const ADOPTED = 1;
 const RELEASED = 2;
 const NOWHERE = 15;
-/** A row of `mappers`: frame | size and space | value. */
+/** A row of `mappers`: frame | size and space | value | nothing. */
 const BY_TARGET: readonly Part[] = [{ at: 1, shift: 0, bits: 4 }, wholeWord(0), { at: 1, shift: 4, bits: 8 }];
 /** A row of `ledger`: frame | kind | seq - first | value. */
 const BY_NUMBER: readonly Part[] = [wholeWord(1), wholeWord(0)];
@@ -87,7 +87,7 @@ export class Builder implements IndexBuilder {
   private end = 0;
   private ticks = 0;
   private readonly slots = new Rows(SLOT_WORDS);
-  private readonly mappers = new Rows(3);
+  private readonly mappers = new Rows(4);
   private readonly ledger = new Rows(4);
   private readonly covers = new Rows(4);
   private readonly lastSlots = new LastSlots();
@@ -96,6 +96,9 @@ export class Builder implements IndexBuilder {
   private readonly order = new KindOrder();
   private readonly sorter = new Sorter();
   private readonly writer = new ListWriter();
+  /** Rows in order, a slice of them. */
+  private readonly slice = new Uint32Array(SLICE * SLOT_WORDS);
+  private readonly entry = new EntryBefore();
 
   constructor(header: Pick<Header, 'isa' | 'vcpus'>, lexicon: Lexicon) {
     this.targets = new Targets(lexicon);
@@ -263,50 +266,56 @@ export class Builder implements IndexBuilder {
     return assemble([this.writeSlots(), this.writeMappers(), this.writeLedger(), this.writeCovers()]);
   }
 
+  /** Calls `work` for the rows in the order of `parts`, of which some are then in `slice`. */
+  private inOrder(rows: Rows, parts: readonly Part[], work: (n: number) => void): void {
+    const order = this.sorter.sort(rows, parts);
+    for (let from = 0; from < rows.n; from += SLICE) {
+      const to = Math.min(rows.n, from + SLICE);
+      gather(rows, order, from, to, this.slice);
+      work(to - from);
+    }
+  }
+
   /** Writes SLOTS, gathers the rows of MAPPERS, and leaves the last row of each entry for the keyframe. */
   private writeSlots(): Written {
-    const { slots, mappers, writer, lastSlots } = this;
-    const { words, n } = slots;
-    const order = this.sorter.sort(slots, BY_SLOT);
-    mappers.need(2 * n);
-    lastSlots.clear(n);
-    // What the row before left of the same entry: a size, NOWHERE, or that there is none.
-    const UNKNOWN = -1;
-    let left = UNKNOWN;
-    let leftFrame = 0;
-    let lastFrame = 0;
-    let lastPlace = -1;
-    for (let i = 0; i < n; i++) {
-      const w = order[i]! * SLOT_WORDS;
-      const frame = words[w]!;
-      const packed = words[w + 1]!;
+    const { slots } = this;
+    this.mappers.need(2 * slots.n);
+    this.lastSlots.clear(slots.n);
+    this.entry.forget();
+    this.inOrder(slots, BY_SLOT, n => this.writeSlotSlice(n));
+    return written(this.writer);
+  }
+
+  private writeSlotSlice(n: number): void {
+    const { slice, writer, lastSlots, entry } = this;
+    for (let w = 0; w < n * SLOT_WORDS; w += SLOT_WORDS) {
+      const frame = slice[w]!;
+      const packed = slice[w + 1]!;
       const place = packed & 0xf_ffff;
-      if (place !== lastPlace || frame !== lastFrame) {
-        left = UNKNOWN;
-        lastPlace = place;
-        lastFrame = frame;
+      if (place !== entry.place || frame !== entry.frame) {
+        entry.begin(frame, place);
         lastSlots.n++;
       }
-      setLast(lastSlots, frame, place, words[w + 3]!, words[w + 4]!);
+      setLast(lastSlots, frame, place, slice[w + 3]!, slice[w + 4]!);
+      const { left, leftFrame } = entry;
       const how = (packed >>> 20) & 15;
       const to = packed >>> 28;
-      const toFrame = words[w + 6]!;
+      const toFrame = slice[w + 6]!;
       // An adopt does not say what it replaces.
       const from = how !== ADOPTED ? (packed >>> 24) & 15 : left === UNKNOWN ? NOWHERE : left;
-      const fromFrame = how === ADOPTED ? leftFrame : words[w + 5]!;
+      const fromFrame = how === ADOPTED ? leftFrame : slice[w + 5]!;
       const nothing = to === NOWHERE && from === NOWHERE && (left === UNKNOWN || left === NOWHERE);
       if (how !== WRITTEN && nothing) continue;
       const row = 4 * writer.rows;
       const space = place >>> 12;
-      writer.push(slotKey(space, frame, place & 4095), words[w + 2]!, words[w + 7]!);
+      writer.push(slotKey(space, frame, place & 4095), slice[w + 2]!, slice[w + 7]!);
       const stays = to === from && toFrame === fromFrame;
       if (to !== NOWHERE) this.addMapping(space, toFrame, to, row + (stays ? KEPT : MADE));
       if (from !== NOWHERE && !stays && (from !== left || fromFrame !== leftFrame))
         this.addMapping(space, fromFrame, from, row + ENDED);
-      left = to;
-      leftFrame = toFrame;
+      entry.left = to;
+      entry.leftFrame = toFrame;
     }
-    return written(writer);
   }
 
   private addMapping(space: number, frame: number, size: number, value: number): void {
@@ -318,47 +327,58 @@ export class Builder implements IndexBuilder {
   }
 
   private writeMappers(): Written {
-    const { mappers, writer } = this;
-    const { words, n } = mappers;
-    const order = this.sorter.sort(mappers, BY_TARGET);
-    for (let i = 0; i < n; i++) {
-      const w = order[i]! * 3;
-      writer.push(targetKey(words[w + 1]! >>> 4, words[w]!, words[w + 1]! & 15), words[w + 2]!, 0);
-    }
+    const { slice, writer, mappers } = this;
+    this.inOrder(mappers, BY_TARGET, n => {
+      for (let w = 0; w < 4 * n; w += 4)
+        writer.push(targetKey(slice[w + 1]! >>> 4, slice[w]!, slice[w + 1]! & 15), slice[w + 2]!, 0);
+    });
     return written(writer);
   }
 
   /** Writes LEDGER, and leaves the last row of each number for the keyframe. */
   private writeLedger(): Written {
-    const { ledger, writer, lastNumbers: last } = this;
-    const { words, n } = ledger;
-    const order = this.sorter.sort(ledger, BY_NUMBER);
-    last.clear(n);
+    const { slice, writer, ledger, lastNumbers: last } = this;
+    last.clear(ledger.n);
     let before = -1;
-    for (let i = 0; i < n; i++) {
-      const w = order[i]! * 4;
-      const frame = words[w]!;
-      const kind = words[w + 1]!;
-      const key = frame * 8 + kind;
-      if (key !== before) last.n++;
-      before = key;
-      last.frame[last.n - 1] = frame;
-      last.kind[last.n - 1] = kind;
-      last.value[last.n - 1] = words[w + 3]!;
-      writer.push(key, words[w + 2]!, 0);
-    }
+    this.inOrder(ledger, BY_NUMBER, n => {
+      for (let w = 0; w < 4 * n; w += 4) {
+        const frame = slice[w]!;
+        const kind = slice[w + 1]!;
+        const key = frame * 8 + kind;
+        if (key !== before) last.n++;
+        before = key;
+        last.frame[last.n - 1] = frame;
+        last.kind[last.n - 1] = kind;
+        last.value[last.n - 1] = slice[w + 3]!;
+        writer.push(key, slice[w + 2]!, 0);
+      }
+    });
     return written(writer);
   }
 
   private writeCovers(): Written {
-    const { covers, writer } = this;
-    const { words, n } = covers;
-    const order = this.sorter.sort(covers, BY_COVER);
-    for (let i = 0; i < n; i++) {
-      const w = order[i]! * 4;
-      writer.push(coverKey(words[w + 1]!, words[w]!), words[w + 2]!, words[w + 3]!);
-    }
+    const { slice, writer, covers } = this;
+    this.inOrder(covers, BY_COVER, n => {
+      for (let w = 0; w < 4 * n; w += 4) writer.push(coverKey(slice[w + 1]!, slice[w]!), slice[w + 2]!, slice[w + 3]!);
+    });
     return written(writer);
+  }
+}
+
+const UNKNOWN = -1;
+/** What the row before left of the same entry: a size, NOWHERE, or UNKNOWN where there is none. */
+class EntryBefore {
+  frame = 0;
+  place = -1;
+  left = UNKNOWN;
+  leftFrame = 0;
+  forget(): void {
+    this.begin(0, -1);
+  }
+  begin(frame: number, place: number): void {
+    this.frame = frame;
+    this.place = place;
+    this.left = UNKNOWN;
   }
 }
 

@@ -22,6 +22,26 @@ export class Rows {
   }
 }
 
+/** Rows are taken in the order of a sort so many at a time. */
+export const SLICE = 1024;
+
+/**
+ * Copies the words of the rows order[from..to-1] side by side. A row's words are anywhere in memory, and whoever computes with
+ * them as they come waits for each; a copy, which depends on nothing, has many of them under way.
+ * @param rows their stride is a multiple of four
+ */
+export function gather({ words, stride }: Rows, order: Uint32Array, from: number, to: number, into: Uint32Array): void {
+  for (let i = from, at = 0; i < to; i++) {
+    const row = order[i]! * stride;
+    for (let w = row; w < row + stride; w += 4, at += 4) {
+      into[at] = words[w]!;
+      into[at + 1] = words[w + 1]!;
+      into[at + 2] = words[w + 2]!;
+      into[at + 3] = words[w + 3]!;
+    }
+  }
+}
+
 /** Columns for the keyframe, filled in order: the last row of each entry, the last number of each kind of a frame. */
 export class LastSlots {
   n = 0;
