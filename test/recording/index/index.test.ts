@@ -124,7 +124,9 @@ describe('the index of a recording', () => {
     const block = world.blocks[0]!;
     const index = openIndex('test.rewalk', HEADER, LEXICON);
     for (const count of [100, 101, 250, block.count]) {
-      index.update([], { firstSeq: 0, endSeq: count, blocks: () => [{ ...block, first: 0, count }] });
+      const rows = new Uint32Array(block.rows.length);
+      for (const kind of block.kind.subarray(0, count)) rows[kind]!++;
+      index.update([], { firstSeq: 0, endSeq: count, blocks: () => [{ ...block, first: 0, count, rows }] });
       compare(index, { events: world.events.slice(0, count) }, count, 20);
     }
   });
