@@ -8,9 +8,10 @@ export const permissionText = (p: Permissions): string =>
   `${p.write ? 'RW' : 'ro'} ${p.user ? 'USER' : '    '} ${p.execute ? 'x ' : 'NX'} ${p.global ? 'GLB' : '   '}`;
 /** `4K`, `2M`: the largest unit that divides it. */
 export const sizeText = (bytes: bigint): string => {
-  const units = ['B', 'K', 'M', 'G', 'T'];
-  let [n, unit] = [bytes, 0];
-  while (n >= 1024n && n % 1024n === 0n && unit < 4) [n, unit] = [n / 1024n, unit + 1];
-  return `${n}${units[unit]}`;
+  let unit = 0;
+  // The low bits say which unit; as a number, since a map may have a hundred thousand ranges.
+  if (bytes !== 0n) for (let n = Number(BigInt.asUintN(40, bytes)); unit < 4 && n % 1024 === 0; n /= 1024) unit++;
+  return `${bytes >> BigInt(10 * unit)}${UNITS[unit]}`;
 };
+const UNITS = ['B', 'K', 'M', 'G', 'T'];
 export const frameText = (frame: number): string => (frame === NO_FRAME ? 'none' : hex(frame));

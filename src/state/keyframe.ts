@@ -7,7 +7,7 @@ import type { Keyframe, Source } from '../recording/source.js';
 import { FOLD_FORWARD } from './fold.js';
 import { entryBytesOf } from './formats.js';
 import type { Pool } from './pool.js';
-import { FRAME_FIELDS, memoryWord, registerWord, SECTION } from './words.js';
+import { FRAME_FIELDS, LEAF_SHIFT, LEAF_WORDS, memoryWord, registerWord, SECTION, SECTIONS } from './words.js';
 
 /** Lays a sparse keyframe over the pool, which then is the state before event `keyframe.seq`. */
 export function layOver(pool: Pool, keyframe: Keyframe, source: Pick<Source, 'lexicon'>): void {
@@ -17,16 +17,8 @@ export function layOver(pool: Pool, keyframe: Keyframe, source: Pick<Source, 'le
   for (let i = 0; i < count; i++) FOLD_FORWARD[kind[i]!]!(pool, col, row[i]!, vcpu[i]!);
 
   const wide = (SPACES as readonly Space[]).map(space => entryBytesOf(source, space) === 8);
-  for (let i = 0; i < slots.frame.length; i++) {
-    const space = slots.space[i]! & 3;
-    const word = memoryWord(slots.frame[i]!, slots.offset[i]!);
-    if (wide[space]) pool.setPair(SECTION.memory + space, word - (word % 2), slots.lo[i]!, slots.hi[i]!);
-    else pool.set(SECTION.memory + space, word, slots.lo[i]!);
-  }
-  for (let i = 0; i < frames.frame.length; i++) {
-    const { section, shift, mask } = FRAME_FIELDS[FRAME_KINDS[frames.kind[i]!] ?? 'type'];
-    pool.setBits(section, frames.frame[i]!, shift, mask, frames.value[i]!);
-  }
+  layEntries(pool, slots, wide);
+  layNumbers(pool, frames);
   registers.forEach((values, v) => {
     const words = new Uint32Array(values.buffer, values.byteOffset, values.length * 2);
     for (let r = 0; r < values.length; r++)
@@ -34,3 +26,42 @@ export function layOver(pool: Pool, keyframe: Keyframe, source: Pick<Source, 'le
   });
   pool.applied = keyframe.seq;
 }
+
+/** Entries come sorted, some twenty to a leaf: the leaf is looked up once. */
+function layEntries(pool: Pool, { space, frame, offset, lo, hi }: Keyframe['slots'], wide: readonly boolean[]): void {
+  let at = -1;
+  let lastId = -1;
+  let section = -1;
+  for (let i = 0; i < frame.length; i++) {
+    const word = memoryWord(frame[i]!, offset[i]!);
+    const id = Math.floor(word / LEAF_WORDS);
+    if (id !== lastId || section !== SECTION.memory + space[i]!) {
+      section = SECTION.memory + space[i]!;
+      lastId = id;
+      at = pool.leafToWrite(section, id);
+    }
+    const { words } = pool;
+    const n = word - id * LEAF_WORDS;
+    if (wide[space[i]!]) {
+      words[at + (n & ~1)] = lo[i]!;
+      words[at + (n | 1)] = hi[i]!;
+    } else words[at + n] = lo[i]!;
+  }
+}
+
+/** Numbers come sorted by frame; each section has its leaf of the frame. */
+function layNumbers(pool: Pool, { kind, frame, value }: Keyframe['frames']): void {
+  const at = new Float64Array(SECTIONS);
+  let lastId = -1;
+  for (let i = 0; i < frame.length; i++) {
+    const { section, shift, mask } = FIELDS[kind[i]!]!;
+    const id = frame[i]! >>> LEAF_SHIFT;
+    if (id !== lastId) at.fill(-1);
+    lastId = id;
+    if (at[section] === -1) at[section] = pool.leafToWrite(section, id);
+    const { words } = pool;
+    const n = at[section]! + (frame[i]! & (LEAF_WORDS - 1));
+    words[n] = (words[n]! & ~(mask << shift)) | ((value[i]! & mask) << shift);
+  }
+}
+const FIELDS = FRAME_KINDS.map(name => FRAME_FIELDS[name]);

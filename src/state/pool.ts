@@ -53,7 +53,8 @@ export class Pool implements Words {
   tasks = new Map<number, Task>();
   hosts = new Map<number, readonly Range[]>();
 
-  private words = new Uint32Array(256 * LEAF_WORDS);
+  /** Replaced by a longer array when leaves get places. */
+  words = new Uint32Array(256 * LEAF_WORDS);
   private readonly places = new Places();
   private readonly placesOf: number[][] = Array.from({ length: SECTIONS }, () => []);
   // The leaf written last, by section: registers are nearly always in the same one.
@@ -253,6 +254,18 @@ export class Pool implements Words {
     this.copied[this.copyCount++] = line;
     for (let i = 0; i < LINE_WORDS; i++) copies[to + i] = words[from + i]!;
     this.copyOf[line] = this.copyCount;
+  }
+
+  /** Where in `words` a leaf begins, any word of which may then be written: its lines have copies. */
+  leafToWrite(section: number, id: number): number {
+    let place = this.places.find(section, id, this.lastPlace[section]! + 1);
+    if (place < 0) place = this.newPlace(section, id);
+    if (this.copying)
+      for (let line = place * LEAF_LINES; line < (place + 1) * LEAF_LINES; line++)
+        if (this.copyOf[line] === 0) this.copy(line);
+    this.lastId[section] = id;
+    this.lastPlace[section] = place;
+    return place * LEAF_WORDS;
   }
 
   /** Where in `words` the word is, to be written: its line has a copy. */

@@ -185,17 +185,21 @@ function decode(payload: Uint8Array, reading: Reading): Keyframe {
 }
 
 function checkSlots({ space, frame, offset }: Keyframe['slots']): void {
+  let last = -1;
   for (let i = 0; i < frame.length; i++) {
-    must(space[i]! < SPACES.length && offset[i]! < 4096, 'an entry that can be nowhere');
-    if (i === 0) continue;
-    const step = space[i]! - space[i - 1]! || frame[i]! - frame[i - 1]! || offset[i]! - offset[i - 1]!;
-    must(step > 0, 'entries out of order');
+    const key = (space[i]! * 2 ** 32 + frame[i]!) * 4096 + offset[i]!;
+    if (space[i]! >= SPACES.length || offset[i]! >= 4096) must(false, 'an entry that can be nowhere');
+    if (key <= last) must(false, 'entries out of order');
+    last = key;
   }
 }
 
 function checkNumbers({ kind, frame }: Keyframe['frames']): void {
+  let last = -1;
   for (let i = 0; i < frame.length; i++) {
-    must(kind[i]! < FRAME_KINDS.length, 'a number of a frame that is none');
-    if (i > 0) must((frame[i]! - frame[i - 1]! || kind[i]! - kind[i - 1]!) > 0, 'frames out of order');
+    const key = frame[i]! * 8 + kind[i]!;
+    if (kind[i]! >= FRAME_KINDS.length) must(false, 'a number of a frame that is none');
+    if (key <= last) must(false, 'frames out of order');
+    last = key;
   }
 }
