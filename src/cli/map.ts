@@ -67,7 +67,7 @@ each with the event that last wrote it, and exits with 1 if there is any differe
 const map = (file: string, position: string, options: Options): Promise<number> =>
   withRecording(file, source => {
     const seq = wholePosition(position, source, 'map');
-    const timeline = createTimeline(source);
+    const timeline = createTimeline(source, { tablesOnly: true });
     return options.diff !== undefined || options.diffRoot !== undefined || options.diffProcess !== undefined
       ? diff(source, timeline, seq, options)
       : ranges(source, timeline, seq, options);

@@ -54,17 +54,25 @@ export class Bytes {
   readonly bytes: Uint8Array;
   at: number;
   readonly end: number;
-  constructor(bytes: Uint8Array, at = 0, end = bytes.length) {
+  private readonly need: ((from: number, to: number) => void) | undefined;
+  /** @param need makes bytes that are not there yet, before they are taken */
+  constructor(bytes: Uint8Array, at = 0, end = bytes.length, need?: (from: number, to: number) => void) {
     this.bytes = bytes;
     this.at = at;
     this.end = end;
+    this.need = need;
   }
   /** Takes n bytes and returns where they begin. */
   take(n: number): number {
     const at = this.at;
-    if (n > this.end - at) throw new Trouble(`a column of ${n} bytes where ${this.end - at} are left`);
-    this.at += n;
+    this.pass(n);
+    this.need?.(at, this.at);
     return at;
+  }
+  /** Goes past n bytes that nobody looks at. */
+  pass(n: number): void {
+    if (n > this.end - this.at) throw new Trouble(`a column of ${n} bytes where ${this.end - this.at} are left`);
+    this.at += n;
   }
   u8(): number {
     return this.bytes[this.take(1)]!;

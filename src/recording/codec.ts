@@ -17,6 +17,7 @@ import { Bytes, Scratch, Sink } from './bytes.js';
 import { decodeColumn } from './column-decode.js';
 import { encodeColumn } from './column-encode.js';
 import type { Numbers } from './column-tags.js';
+import { Head, type Order } from './head.js';
 import { type KindPlan, LAYOUT, type Layout, missingColumns, PLAN, type Plan, planOf } from './layout.js';
 import {
   type Loose,
@@ -266,7 +267,7 @@ KIND_NAMES.forEach((name, kind) => {
   });
 });
 
-/** A block of a recording; its columns are as long as they need to be. Touching a damaged part throws Trouble. */
+/** A block of a recording; its columns are as long as they need to be. Touching what is damaged throws Trouble. */
 export interface DecodedBlock extends Block {
   /** Bytes of memory it holds; grows as columns are made. */
   readonly held: number;
@@ -280,12 +281,14 @@ export interface DecodeOptions {
   readonly items?: number;
   /** Every cause must be an event of the recording: true for chunks, not for details and copies. */
   readonly causes?: boolean;
+  /** What ticks must begin and end with. */
+  readonly ticks?: readonly [first: number, last: number];
   /** What an error message begins with: the file and the place. */
   readonly where?: string;
 }
 
 /**
- * Decodes the head of a body now, its parts when their columns are touched.
+ * Decodes the table of a body now, its head and its parts when they are touched.
  * Whatever the bytes are, it ends in bounded memory: a valid block or Trouble.
  * @param first seq of event 0
  */
@@ -309,7 +312,7 @@ interface Part {
 }
 
 function decode(body: Body, first: number, options: DecodeOptions): DecodedBlock {
-  const { reading = OWN, events = CHUNK_EVENTS, items = POOL_ITEMS, causes = false, where } = options;
+  const { reading = OWN, events = CHUNK_EVENTS, items = POOL_ITEMS, causes = false, ticks, where } = options;
   body.need(0, Math.min(body.bytes.length, TABLE_BYTES * 257));
   const table = new Bytes(body.bytes);
   const count = table.u32();
@@ -333,35 +336,26 @@ function decode(body: Body, first: number, options: DecodeOptions): DecodedBlock
     kindNumbers.push(number);
     before = number;
   }
+  if (rows.reduce((sum, n) => sum + n, 0) !== count) throw new Trouble('its table of kinds does not fit its events');
   if (at !== body.bytes.length) throw new Trouble(`a body of ${body.bytes.length} bytes that should have ${at}`);
 
   const headStart = TABLE_BYTES * (kinds + 1);
-  body.need(headStart, headStart + headBytes);
-  const headBody = new Bytes(body.bytes, headStart, headStart + headBytes);
-  const head = decodeHead(headBody, count, reading, rows);
-  // Who folds asks for no causes.
-  let back: Uint32Array | undefined;
-  const makeBack = (): Uint32Array => {
-    const from = new Bytes(body.bytes, headBody.at, headBody.end);
-    try {
-      const made = decodeCauses(
-        from,
-        head.kind,
-        Uint8Array.from(kindNumbers, n => reading.kindHere[n]!),
-      );
-      if (from.at !== from.end) throw new Trouble(`${from.end - from.at} bytes too many in its head`);
-      if (causes) checkCauses(made, first);
-      return made;
-    } catch (error) {
-      throw placed(error, where);
-    }
-  };
+  const headEnd = headStart + headBytes;
+  const head = new Head(new Bytes(body.bytes, headStart, headEnd, body.need), {
+    first,
+    count,
+    rows,
+    kindHere: reading.kindHere,
+    table: Uint8Array.from(kindNumbers, n => reading.kindHere[n]!),
+    causes,
+    ticks,
+  });
   const make = (kind: number): Loose => {
     const part = parts.get(kind);
     if (!part) return EMPTY[kind]!;
     try {
-      body.need(part.from, part.to);
-      const columns = decodePart(new Bytes(body.bytes, part.from, part.to), part, kind, block, reading, items);
+      const from = new Bytes(body.bytes, part.from, part.to, body.need);
+      const columns = decodePart(from, part, kind, block, reading, items);
       for (const column of Object.values(columns)) held += column.byteLength;
       return columns;
     } catch (error) {
@@ -370,91 +364,59 @@ function decode(body: Body, first: number, options: DecodeOptions): DecodedBlock
   };
   let held = body.bytes.length + 16 * count + 4096;
   const col = new LazyColumns(make) as unknown as BlockColumns;
-  const block: DecodedBlock = {
-    first,
-    count,
-    ...head,
-    get back() {
-      return (back ??= makeBack());
-    },
-    rows,
-    col,
-    get held() {
-      return held;
-    },
+  const ofHead = <T>(made: () => T): T => {
+    try {
+      return made();
+    } catch (error) {
+      throw placed(error, where);
+    }
   };
+  const block = new BodyBlock(first, count, rows, col, { head, ofHead, held: () => held });
   return block;
 }
 
-/** All of the head but for its causes, at whose beginning `from` is left. */
-function decodeHead(from: Bytes, count: number, reading: Reading, rows: Uint32Array) {
-  const start = from.f64();
-  const kinds = new Uint32Array(count);
-  const low = new Uint32Array(count);
-  const high = new Uint32Array(count);
-  const vcpu = new Uint8Array(count);
-  for (const column of [kinds, low, high, vcpu]) decodeColumn(from, column);
-
-  const kind = new Uint8Array(count);
-  const row = new Uint16Array(count);
-  const ticks = new Float64Array(count);
-  const seen = new Uint32Array(KIND_NAMES.length);
-  const { kindHere } = reading;
-  let now = start;
-  for (let i = 0; i < count; i++) {
-    const number = kinds[i]!;
-    if (number >= kindHere.length) throw new Trouble(`an event of the unknown kind ${number}`);
-    const k = kindHere[number]!;
-    kind[i] = k;
-    row[i] = seen[k]!++;
-    ticks[i] = now += low[i]! + high[i]! * WORD;
-  }
-  if (!(start >= 0 && now <= Number.MAX_SAFE_INTEGER && Number.isInteger(start)))
-    throw new Trouble('ticks out of range');
-  if (rows.some((n, k) => n !== seen[k])) throw new Trouble('its table of kinds does not fit its events');
-  return { kind, row, ticks, vcpu };
+/** What a decoded block makes its head of. */
+interface Making {
+  readonly head: Head;
+  readonly ofHead: <T>(made: () => T) => T;
+  readonly held: () => number;
 }
+class BodyBlock implements DecodedBlock {
+  readonly first: number;
+  readonly count: number;
+  readonly rows: Uint32Array;
+  readonly col: BlockColumns;
+  private readonly making: Making;
+  private order: Order | undefined;
+  private times: Float64Array | undefined;
+  private vcpus: Uint8Array | undefined;
+  private causes: Uint32Array | undefined;
 
-/** For each event the distance to its cause, 0 for none. @param table the kinds of the body's table, by their number here */
-function decodeCauses(from: Bytes, kinds: Uint8Array, table: Uint8Array): Uint32Array {
-  const back = new Uint32Array(kinds.length);
-  const flags = new Uint8Array(table.length);
-  decodeColumn(from, flags);
-  const caused = new Uint8Array(256);
-  table.forEach((kind, n) => {
-    caused[kind] = flags[n]!;
-  });
-  let events = 0;
-  for (let i = 0; i < kinds.length; i++) if (caused[kinds[i]!]) events++;
-  const runs = from.u32();
-  if (runs > events) throw new Trouble(`${runs} runs of causes in ${events} events`);
-  const lengths = new Uint32Array(runs);
-  const distances = new Uint32Array(runs === 0 ? events : runs);
-  decodeColumn(from, lengths);
-  decodeColumn(from, distances);
-  if (runs > 0 && lengths.reduce((sum, n) => sum + n, 0) !== events)
-    throw new Trouble('its runs of causes do not fit its events');
-  let left = 0;
-  let cause = -Infinity;
-  for (let i = 0, n = 0; i < kinds.length; i++) {
-    if (!caused[kinds[i]!]) continue;
-    if (runs === 0) {
-      back[i] = distances[n++]!;
-      continue;
-    }
-    for (; left === 0; n++) {
-      left = lengths[n]!;
-      cause = distances[n] === 0 ? -Infinity : i - distances[n]!;
-    }
-    left--;
-    if (cause !== -Infinity) back[i] = i - cause;
+  constructor(first: number, count: number, rows: Uint32Array, col: BlockColumns, making: Making) {
+    this.first = first;
+    this.count = count;
+    this.rows = rows;
+    this.col = col;
+    this.making = making;
   }
-  return back;
-}
-
-function checkCauses(back: Uint32Array, first: number): void {
-  for (let i = 0; i < back.length; i++)
-    if (back[i]! > first + i) throw new Trouble(`event ${first + i} has a cause before the start`);
+  get held(): number {
+    return this.making.held();
+  }
+  get kind(): Uint8Array {
+    return (this.order ??= this.making.ofHead(() => this.making.head.order())).kind;
+  }
+  get row(): Uint16Array {
+    return (this.order ??= this.making.ofHead(() => this.making.head.order())).row;
+  }
+  get ticks(): Float64Array {
+    return (this.times ??= this.making.ofHead(() => this.making.head.ticks()));
+  }
+  get vcpu(): Uint8Array {
+    return (this.vcpus ??= this.making.ofHead(() => this.making.head.vcpu()));
+  }
+  get back(): Uint32Array {
+    return (this.causes ??= this.making.ofHead(() => this.making.head.back(this)));
+  }
 }
 
 function decodePart(

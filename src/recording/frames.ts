@@ -10,7 +10,8 @@
  */
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { Packr } from 'msgpackr';
+// Not 'msgpackr', which loads a native library first: ten milliseconds of every command, for lists of short strings.
+import { Packr } from 'msgpackr/pack';
 import { Trouble } from '../base/trouble.js';
 import { type Layout, packLayout, unpackLayout } from './layout.js';
 import type { Header } from './source.js';

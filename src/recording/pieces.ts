@@ -91,9 +91,13 @@ export function unpackBody({ table, stored }: Packed, most: number): Body {
   if (starts[pieces]! > most) throw new Trouble(`a body of ${starts[pieces]} bytes`);
   const bytes = new Uint8Array(starts[pieces]!);
   const done = new Uint8Array(pieces);
+  let near = 0; // who reads, reads on
   const need = (from: number, to: number): void => {
-    for (let n = 0; n < pieces && starts[n]! < to; n++) {
-      if (done[n] || starts[n + 1]! <= from) continue;
+    if (from >= to) return;
+    while (near > 0 && starts[near]! > from) near--;
+    while (near + 1 < pieces && starts[near + 1]! <= from) near++;
+    for (let n = near; n < pieces && starts[n]! < to; n++) {
+      if (done[n]) continue;
       bytes.set(decompress(stored.subarray(places[n], places[n + 1]), starts[n + 1]! - starts[n]!), starts[n]);
       done[n] = 1;
     }

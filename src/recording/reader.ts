@@ -304,12 +304,14 @@ class FileRecording implements Recording {
     const where = `${this.name}: damaged at byte ${offset}`;
     const { reading } = this;
     try {
-      const block = decodeBody(unpackBody(envelope.packed, BODY_MAX), envelope.first, { reading, causes, where });
+      const block = decodeBody(unpackBody(envelope.packed, BODY_MAX), envelope.first, {
+        reading,
+        causes,
+        ticks: [envelope.firstTicks, envelope.lastTicks],
+        where,
+      });
       const fits =
-        block.count === envelope.count &&
-        envelope.rows.every((n, k) => block.rows[reading.kindHere[k]!] === n) &&
-        block.ticks[0] === envelope.firstTicks &&
-        block.ticks[block.count - 1] === envelope.lastTicks;
+        block.count === envelope.count && envelope.rows.every((n, k) => block.rows[reading.kindHere[k]!] === n);
       if (!fits) throw new Trouble(`${where}: a chunk is not what its envelope says`);
       return block;
     } catch (error) {
@@ -338,7 +340,7 @@ function segmentOf(file: RecordingFile, place: Place): Segment {
     endSeq: place.first + place.count,
     bytes: place.bytes,
     read: (offset, length) => {
-      if (!checked) file.payload(place);
+      if (!checked) file.check(place);
       checked = true;
       const left = Math.max(0, place.bytes - offset);
       return file.read(place.offset + FRAME_BYTES + offset, Math.min(length, left));

@@ -24,6 +24,9 @@ export interface Damage {
   readonly reason: string;
 }
 
+/** What a large frame is read into piece by piece: what the processor's cache holds. */
+const piece = Buffer.alloc(1 << 17);
+
 /** An open file. All reads are by position; a short read gives a short buffer. */
 export class RecordingFile {
   readonly path: string;
@@ -61,23 +64,48 @@ export class RecordingFile {
 
   read(offset: number, bytes: number): Buffer {
     const out = Buffer.allocUnsafe(bytes);
+    return out.subarray(0, this.readInto(out, offset, bytes));
+  }
+  /** Reads to the front of a buffer. Returns how many bytes there were. */
+  private readInto(out: Buffer, offset: number, bytes: number): number {
     let done = 0;
     while (done < bytes) {
       const n = readSync(this.fd, out, done, bytes - done, offset + done);
       if (n === 0) break;
       done += n;
     }
-    return out.subarray(0, done);
+    return done;
   }
 
   /** The payload of a frame that is in the directory, with its checksum made sure of. Throws Trouble with the place. */
   payload(place: Place): Buffer {
     const found = this.frame(place.offset, place.offset + FRAME_BYTES + place.bytes);
-    if (typeof found === 'string') throw new Trouble(`${this.path}: damaged at byte ${place.offset}: ${found}`);
-    const { type, bytes, count, first } = found.header;
-    if (type !== place.type || bytes !== place.bytes || count !== place.count || first !== place.first)
-      throw new Trouble(`${this.path}: damaged at byte ${place.offset}: the frame is not what the footer says`);
+    if (typeof found === 'string') throw this.damaged(place, found);
+    this.compare(place, found.header);
     return found.payload;
+  }
+  /** Makes sure of the checksum of a large frame that is in the directory, without having all of it in memory. */
+  check(place: Place): void {
+    const head = this.read(place.offset, FRAME_BYTES);
+    if (head.length < FRAME_BYTES) throw this.damaged(place, 'the file ends within a frame header');
+    const header = parseFrame(head, place.bytes);
+    if (typeof header === 'string') throw this.damaged(place, header);
+    this.compare(place, header);
+    let crc = 0;
+    for (let at = 0; at < place.bytes; ) {
+      const n = this.readInto(piece, place.offset + FRAME_BYTES + at, Math.min(piece.length, place.bytes - at));
+      if (n === 0) throw this.damaged(place, `the file ends within a ${FRAME_NAMES[place.type]} frame`);
+      crc = crc32(piece.subarray(0, n), crc);
+      at += n;
+    }
+    if (crc !== header.payloadCrc) throw this.damaged(place, `checksum of a ${FRAME_NAMES[place.type]} frame is wrong`);
+  }
+  private compare(place: Place, { type, bytes, count, first }: FrameHeader): void {
+    if (type !== place.type || bytes !== place.bytes || count !== place.count || first !== place.first)
+      throw this.damaged(place, 'the frame is not what the footer says');
+  }
+  private damaged(place: Place, reason: string): Trouble {
+    return new Trouble(`${this.path}: damaged at byte ${place.offset}: ${reason}`);
   }
 
   /** The frame at `offset` of a file of `size` bytes, or what is wrong with it. */

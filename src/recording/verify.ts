@@ -138,9 +138,13 @@ class Check {
     const hash = createHash('sha256').update(chain).update(body.bytes).digest();
     if (Buffer.compare(hash, envelope.chain) !== 0) throw new Trouble('the chain of hashes is broken');
     chain.set(hash);
-    const block = decodeBody(body, envelope.first, { reading: this.reading, causes: type === FRAME.chunk });
+    const block = decodeBody(body, envelope.first, {
+      reading: this.reading,
+      causes: type === FRAME.chunk,
+      ticks: [envelope.firstTicks, envelope.lastTicks],
+    });
     for (const name of KIND_NAMES) void block.col[name];
-    void block.back;
+    for (const name of ['kind', 'ticks', 'vcpu', 'back'] as const) void block[name];
     if (!this.reencodes) return;
     if (type === FRAME.chunk && this.reindexes) {
       if (this.payloads) throw new Trouble('the index of the events before it is missing');

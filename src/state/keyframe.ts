@@ -7,23 +7,22 @@ import type { Keyframe, Source } from '../recording/source.js';
 import { FOLD_FORWARD } from './fold.js';
 import { entryBytesOf } from './formats.js';
 import type { Pool } from './pool.js';
+import { EVERYTHING } from './sweep.js';
 import { FRAME_FIELDS, LEAF_SHIFT, LEAF_WORDS, memoryWord, registerWord, SECTION, SECTIONS } from './words.js';
 
 /** Lays a sparse keyframe over the pool, which then is the state before event `keyframe.seq`. */
 export function layOver(pool: Pool, keyframe: Keyframe, source: Pick<Source, 'lexicon'>): void {
-  const { others, slots, frames, registers } = keyframe;
   // Tables come and go first: an adopt without its entries leaves the memory to `slots`.
-  const { kind, row, vcpu, col, count } = others.block;
-  for (let i = 0; i < count; i++) FOLD_FORWARD[kind[i]!]!(pool, col, row[i]!, vcpu[i]!);
+  const { kind, row, vcpu, col, count } = keyframe.others.block;
+  for (let i = 0; i < count; i++)
+    if (pool.wanted[kind[i]!] === 1) FOLD_FORWARD[kind[i]!]!(pool, col, row[i]!, vcpu[i]!);
 
   const wide = (SPACES as readonly Space[]).map(space => entryBytesOf(source, space) === 8);
-  layEntries(pool, slots, wide);
-  layNumbers(pool, frames);
-  registers.forEach((values, v) => {
-    const words = new Uint32Array(values.buffer, values.byteOffset, values.length * 2);
-    for (let r = 0; r < values.length; r++)
-      pool.setPair(SECTION.registers, registerWord(v, r), words[2 * r]!, words[2 * r + 1]!);
-  });
+  layEntries(pool, keyframe.slots, wide);
+  if (pool.wanted === EVERYTHING) {
+    layNumbers(pool, keyframe.frames);
+    layRegisters(pool, keyframe.registers);
+  }
   pool.applied = keyframe.seq;
 }
 
@@ -63,5 +62,13 @@ function layNumbers(pool: Pool, { kind, frame, value }: Keyframe['frames']): voi
     const n = at[section]! + (frame[i]! & (LEAF_WORDS - 1));
     words[n] = (words[n]! & ~(mask << shift)) | ((value[i]! & mask) << shift);
   }
+}
+
+function layRegisters(pool: Pool, registers: Keyframe['registers']): void {
+  registers.forEach((values, v) => {
+    const words = new Uint32Array(values.buffer, values.byteOffset, values.length * 2);
+    for (let r = 0; r < values.length; r++)
+      pool.setPair(SECTION.registers, registerWord(v, r), words[2 * r]!, words[2 * r + 1]!);
+  });
 }
 const FIELDS = FRAME_KINDS.map(name => FRAME_FIELDS[name]);

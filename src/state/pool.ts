@@ -19,7 +19,7 @@ import { Places } from './places.js';
 import type { Range } from './ranges.js';
 import type { Words } from './state.js';
 import type { Still } from './stills.js';
-import { fold } from './sweep.js';
+import { EVERYTHING, fold, type Wanted } from './sweep.js';
 import {
   type Beside,
   EMPTY_TREE,
@@ -55,6 +55,8 @@ export class Pool implements Words {
 
   /** Replaced by a longer array when leaves get places. */
   words = new Uint32Array(256 * LEAF_WORDS);
+  /** See the constructor. */
+  readonly wanted: Wanted;
   private readonly places = new Places();
   private readonly placesOf: number[][] = Array.from({ length: SECTIONS }, () => []);
   // The leaf written last, by section: registers are nearly always in the same one.
@@ -81,6 +83,11 @@ export class Pool implements Words {
   private frozen: Tree = EMPTY_TREE;
   private stale = new Uint8Array(256);
 
+  /** @param wanted what is folded; all else is as before the first event */
+  constructor(wanted: Wanted = EVERYTHING) {
+    this.wanted = wanted;
+  }
+
   /** Words in use. */
   get size(): number {
     return this.places.count * LEAF_WORDS;
@@ -88,12 +95,12 @@ export class Pool implements Words {
 
   /** Folds events from..to-1 of the block in (indices in the block). `applied` must be the seq of `from`. */
   forward(block: Block, from: number, to: number): void {
-    fold(this, block, from, to, 'forward');
+    fold(this, block, from, to, 'forward', this.wanted);
     this.applied = block.first + to;
   }
   /** Takes events to-1 .. from of the block out again, last first. `applied` must be the seq of `to`. */
   backward(block: Block, from: number, to: number): void {
-    fold(this, block, from, to, 'backward');
+    fold(this, block, from, to, 'backward', this.wanted);
     this.applied = block.first + from;
   }
 

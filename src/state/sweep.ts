@@ -27,22 +27,36 @@ const ALL = marked(WITH_STATE);
 const RARE = marked(WITH_STATE.filter(k => !IN_COLUMNS.includes(k)));
 const RARE_AND_ENTRIES = marked(WITH_STATE.filter(k => k === PTE || !IN_COLUMNS.includes(k)));
 
-/** Folds events from..to-1 of the block in; or, backwards, takes them out again. */
-export function fold(pool: Pool, block: Block, from: number, to: number, direction: Direction): void {
-  if (to - from < FEW) {
-    oneByOne(pool, block, from, to, direction, ALL);
-    return;
-  }
-  const { kind, row, col } = block;
-  // The rows of a kind in the stretch, which follow each other: first..end-1.
-  const first = new Int32Array(KIND_NAMES.length).fill(-1);
-  const end = new Int32Array(KIND_NAMES.length);
+/** What is folded, by kind number: the mark is 1. */
+export type Wanted = Readonly<Uint8Array>;
+export const EVERYTHING: Wanted = ALL;
+/** What page tables hold and where they are, which is all that an address space needs. */
+export const TABLES: Wanted = marked([PTE, ADOPT, RELEASE]);
+
+/** The rows of each kind in a stretch, which follow each other: first..end-1. */
+function rowsIn(block: Block, from: number, to: number): { first: Uint32Array; end: Uint32Array } {
+  const first = new Uint32Array(KIND_NAMES.length);
+  // Of a whole block without looking at its events.
+  if (from === 0 && to === block.count) return { first, end: block.rows };
+  const end = new Uint32Array(KIND_NAMES.length);
+  const { kind, row } = block;
   for (let i = from; i < to; i++) {
     const k = kind[i]!;
-    if (first[k] === -1) first[k] = row[i]!;
+    if (end[k] === 0) first[k] = row[i]!;
     end[k] = row[i]! + 1;
   }
-  const has = (k: number): boolean => first[k] !== -1;
+  return { first, end };
+}
+
+/** Folds events from..to-1 of the block in; or, backwards, takes them out again. */
+export function fold(pool: Pool, block: Block, from: number, to: number, direction: Direction, wanted: Wanted): void {
+  if (to - from < FEW) {
+    oneByOne(pool, block, from, to, direction, wanted);
+    return;
+  }
+  const { col } = block;
+  const { first, end } = rowsIn(block, from, to);
+  const has = (k: number): boolean => wanted[k] === 1 && end[k]! > first[k]!;
 
   if (has(REGS)) registers(pool, block, from, to, direction);
   for (const name of FRAME_KINDS) {
@@ -51,12 +65,12 @@ export function fold(pool: Pool, block: Block, from: number, to: number, directi
   }
   const tables = has(ADOPT) || has(RELEASE);
   if (has(PTE) && !tables) entries(pool, col.pte, first[PTE]!, end[PTE]!, direction);
-  const left = tables ? RARE_AND_ENTRIES : RARE;
-  if (left.some((mark, k) => mark === 1 && has(k))) oneByOne(pool, block, from, to, direction, left);
+  const left = (tables ? RARE_AND_ENTRIES : RARE).map((mark, k) => (mark === 1 && has(k) ? 1 : 0));
+  if (left.includes(1)) oneByOne(pool, block, from, to, direction, left);
 }
 
 /** Folds the events of the marked kinds. */
-function oneByOne(pool: Pool, block: Block, from: number, to: number, direction: Direction, marks: Uint8Array): void {
+function oneByOne(pool: Pool, block: Block, from: number, to: number, direction: Direction, marks: Wanted): void {
   const { kind, row, vcpu, col } = block;
   if (direction === 'forward') {
     for (let i = from; i < to; i++) if (marks[kind[i]!] === 1) FOLD_FORWARD[kind[i]!]!(pool, col, row[i]!, vcpu[i]!);

@@ -9,14 +9,14 @@
  */
 import { assert } from '../base/assert.js';
 import { finish, type Work } from '../base/work.js';
-import type { Block } from '../events/block.js';
-import { KIND, KIND_NAMES, type KindName } from '../events/kinds.js';
 import type { Source } from '../recording/source.js';
 import { type Delta, Deltas, FAN } from './deltas.js';
+import { findEvent, type Match } from './find.js';
 import { layOver } from './keyframe.js';
 import { Pool } from './pool.js';
 import { Snapshot, State } from './state.js';
 import { type Still, Stills } from './stills.js';
+import { EVERYTHING, TABLES } from './sweep.js';
 
 /** Costs, against 1 for folding an event (some 50 ns): */
 const COST = {
@@ -48,41 +48,11 @@ interface Plan {
   readonly stops: readonly number[];
 }
 
-/** What a search looks for: events of these kinds (all, if not given) for which `where` says yes. */
-export interface Match {
-  readonly kinds?: readonly KindName[];
-  where?(block: Block, i: number): boolean;
-}
-
-/** True if a chunk with these counts could have a match. */
-export const chunkMatters = (counts: Readonly<Uint32Array>, kinds: readonly KindName[] | undefined): boolean =>
-  !kinds || kinds.some(kind => counts[KIND[kind]]! > 0);
-
-/**
- * The next (direction 1) or previous (-1) matching event, from event `from` on, itself included. Chunks that have no event
- * of the kinds are not decoded.
- * @returns its seq, -1 if there is none
- */
-export function* findEvent(source: Source, from: number, direction: 1 | -1, match: Match): Work<number> {
-  if (source.count === 0 || (direction === 1 ? from >= source.count : from < 0)) return -1;
-  const begin = Math.min(Math.max(from, 0), source.count - 1);
-  const wanted = new Uint8Array(KIND_NAMES.length).fill(match.kinds ? 0 : 1);
-  for (const kind of match.kinds ?? []) wanted[KIND[kind]] = 1;
-  for (let n = source.chunkOf(begin); n >= 0 && n < source.chunks.length; n += direction) {
-    const info = source.chunks[n]!;
-    if (!chunkMatters(info.counts, match.kinds)) continue;
-    const block = source.chunk(n);
-    let i = Math.min(Math.max(begin - block.first, 0), block.count - 1);
-    for (; i >= 0 && i < block.count; i += direction)
-      if (wanted[block.kind[i]!] && (match.where?.(block, i) ?? true)) return block.first + i;
-    yield { done: Math.abs(info.first - begin), total: direction === 1 ? source.count - begin : begin + 1 };
-  }
-  return -1;
-}
-
 export interface TimelineOptions {
   /** Bytes that deltas and stills may take; 80 MiB unless told. */
   readonly budgetBytes?: number;
+  /** Fold only what page tables hold and where they are; all else of the state stays as before the first event. */
+  readonly tablesOnly?: boolean;
 }
 
 export class Timeline {
@@ -91,7 +61,7 @@ export class Timeline {
   readonly state: State;
   /** Sparse keyframes with fewer events in between are not worth loading. */
   protected readonly sparseWorth: number = 100_000;
-  private readonly pool = new Pool();
+  private readonly pool: Pool;
   private readonly deltas: Deltas;
   private readonly stills: Stills;
   /** The boundary that is the pool's anchor. What is folded beyond it lies in a chunk beside it. */
@@ -104,6 +74,7 @@ export class Timeline {
 
   constructor(source: Source, options: TimelineOptions = {}) {
     this.source = source;
+    this.pool = new Pool(options.tablesOnly ? TABLES : EVERYTHING);
     this.state = new State(this.pool);
     const bytes = options.budgetBytes ?? DEFAULT_BUDGET;
     this.stills = new Stills(STILLS_SHARE * bytes);

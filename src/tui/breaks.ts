@@ -9,8 +9,8 @@ import { type Event, KIND, KIND_NAMES, type KindName } from '../events/kinds.js'
 import { wordOf } from '../events/lexicon.js';
 import { lineOf } from '../events/text.js';
 import type { Source } from '../recording/source.js';
+import type { Match } from '../state/find.js';
 import { formatOf, isaOfSource } from '../state/formats.js';
-import type { Match } from '../state/timeline.js';
 import { symbolAt } from '../views/symbols.js';
 
 type Stop = Match & { readonly kinds: readonly KindName[] };

@@ -12,7 +12,7 @@ const CACHE_BYTES = 8 << 20;
 const PROGRESS_MS = 100;
 
 const source = openRecording((workerData as { file: string }).file, { cacheBytes: CACHE_BYTES });
-const timeline = createTimeline(source);
+const timeline = createTimeline(source, { tablesOnly: true });
 const say = (said: Said): void => parentPort!.postMessage(said);
 
 let stop = new AbortController();

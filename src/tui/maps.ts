@@ -41,7 +41,7 @@ export interface Maps {
 
 /** Answers in the asking thread. */
 export function mapsHere(source: Source): Maps {
-  const timeline = createTimeline(source);
+  const timeline = createTimeline(source, { tablesOnly: true });
   return {
     *ask<K extends Question['kind']>(question: Question & { readonly kind: K }) {
       return (yield* answer(timeline, question)) as AnswerTo[K];

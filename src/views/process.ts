@@ -9,7 +9,7 @@ import type { Work } from '../base/work.js';
 import type { Block } from '../events/block.js';
 import { KIND, type Space } from '../events/kinds.js';
 import type { Source } from '../recording/source.js';
-import { findEvent } from '../state/timeline.js';
+import { findEvent } from '../state/find.js';
 import { rootAt } from './slots.js';
 
 /**

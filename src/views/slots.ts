@@ -9,9 +9,9 @@ import { listStart } from '../events/block.js';
 import { KIND, NO_FRAME, root as rootKind, SPACES, type Space } from '../events/kinds.js';
 import { codeOf } from '../events/schema.js';
 import type { Source } from '../recording/source.js';
+import { findEvent } from '../state/find.js';
 import { formatOf, isaOfSource } from '../state/formats.js';
 import type { Role } from '../state/state.js';
-import { findEvent } from '../state/timeline.js';
 import { locate } from './at.js';
 import { lastRegisterWrite } from './registers.js';
 

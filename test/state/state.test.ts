@@ -7,6 +7,7 @@ import { Pool } from '../../src/state/pool.js';
 import { State } from '../../src/state/state.js';
 import { createTimeline, Timeline } from '../../src/state/timeline.js';
 import { differingWords, EMPTY_TREE, type Group, nextTree, type Tree } from '../../src/state/tree.js';
+import { SECTION } from '../../src/state/words.js';
 import { consistentDrafts, dice } from './consistent.js';
 import { dump } from './dump.js';
 import { type MemorySource, recordingOf } from './memory-source.js';
@@ -73,6 +74,24 @@ describe.each(SEEDS)('a random consistent recording, seed %i', seed => {
       const timeline = new Jumpy(s);
       for (const seq of [roll(s.count), roll(s.count), s.count - 1])
         expect(dump(timeline.seekNow(seq)), `at event ${seq}`).toEqual(expected[seq + 1]);
+    }
+  });
+
+  it('has page tables and nothing else where only these are folded', () => {
+    const s = recordingOf(drafts, { chunkEvents: 64, keyframeChunks: 3 });
+    const timeline = createTimeline(s, { tablesOnly: true });
+    const isTables = (word: string): boolean => Number(word.split(':')[0]) < SECTION.frames;
+    const roll = dice(seed + 3);
+    for (let k = 0; k < 40; k++) {
+      const seq = roll(s.count + 1) - 1;
+      const { words } = expected[seq + 1] as { words: string[] };
+      expect(dump(timeline.seekNow(seq)), `at event ${seq}`).toEqual({
+        words: words.filter(isTables),
+        hosts: [],
+        tasks: [],
+        ending: undefined,
+        seq,
+      });
     }
   });
 

@@ -18,8 +18,8 @@ import { Trouble } from '../../base/trouble.js';
 import { CHUNK_EVENTS } from '../../events/block.js';
 import { type Event, FRAME_KINDS, SPACES } from '../../events/kinds.js';
 import { Bytes, Sink } from '../bytes.js';
-import { decodeBlock, encodeBlock, OWN, type Reading } from '../codec.js';
-import { decodeColumn } from '../column-decode.js';
+import { type Body, decodeBlock, encodeBlock, OWN, type Reading } from '../codec.js';
+import { decodeColumn, skipColumn } from '../column-decode.js';
 import { encodeColumn } from '../column-encode.js';
 import { packBody, unpackBody } from '../pieces.js';
 import type { Keyframe } from '../source.js';
@@ -102,8 +102,11 @@ export function encodeKeyframe(parts: KeyframeParts): Uint8Array {
  * @param reading the layout of the file it is from
  */
 export function decodeKeyframe(payload: Uint8Array, where = 'keyframe', reading: Reading = OWN): Keyframe {
+  return placed(where, () => decode(payload, where, reading));
+}
+function placed<T>(where: string, work: () => T): T {
   try {
-    return decode(payload, reading);
+    return work();
   } catch (error) {
     throw error instanceof Trouble ? new Trouble(`${where}: ${error.message}`) : error;
   }
@@ -115,18 +118,21 @@ const must = (ok: boolean, what: string): void => {
 
 /** The body of a payload, decompressed: what is the same whatever compressed it. Throws Trouble where there is none. */
 export function keyframeBody(payload: Uint8Array): Uint8Array {
+  const body = bodyOf(payload);
+  body.need(0, body.bytes.length);
+  return body.bytes;
+}
+function bodyOf(payload: Uint8Array): Body {
   must(payload.length >= 4, 'too few bytes');
   const tableBytes = 8 * new DataView(payload.buffer, payload.byteOffset).getUint32(0, true);
   must(4 + tableBytes <= payload.length, 'too few bytes');
   const packed = { table: payload.subarray(4, 4 + tableBytes), stored: payload.subarray(4 + tableBytes) };
-  const body = unpackBody(packed, BODY_MAX);
-  body.need(0, body.bytes.length);
-  return body.bytes;
+  return unpackBody(packed, BODY_MAX);
 }
 
-function decode(payload: Uint8Array, reading: Reading): Keyframe {
-  const body = keyframeBody(payload);
-  const bytes = new Bytes(body);
+function decode(payload: Uint8Array, where: string, reading: Reading): Keyframe {
+  const body = bodyOf(payload);
+  const bytes = new Bytes(body.bytes, 0, body.bytes.length, body.need);
 
   const version = bytes.u32();
   must(version === VERSION, `the unknown version ${version}`);
@@ -156,12 +162,21 @@ function decode(payload: Uint8Array, reading: Reading): Keyframe {
     hi: column(new Uint32Array(slotCount)),
   };
   checkSlots(slots);
-  const frames = {
-    kind: column(new Uint8Array(numberCount)),
-    frame: column(new Uint32Array(numberCount)),
-    value: column(new Uint32Array(numberCount)),
+  // Who looks at address spaces wants no numbers of frames.
+  const numbersAt = bytes.at;
+  for (const width of [1, 4, 4] as const) skipColumn(bytes, numberCount, width);
+  const makeFrames = (): Keyframe['frames'] => {
+    const from = new Bytes(body.bytes, numbersAt, body.bytes.length, body.need);
+    const made = {
+      kind: new Uint8Array(numberCount),
+      frame: new Uint32Array(numberCount),
+      value: new Uint32Array(numberCount),
+    };
+    for (const values of [made.kind, made.frame, made.value]) decodeColumn(from, values);
+    checkNumbers(made);
+    return made;
   };
-  checkNumbers(frames);
+  let frames: Keyframe['frames'] | undefined;
   const lo = column(new Uint32Array(vcpus * registerCount));
   const hi = column(new Uint32Array(vcpus * registerCount));
   const registers = Array.from({ length: vcpus }, (_, v) =>
@@ -176,12 +191,22 @@ function decode(payload: Uint8Array, reading: Reading): Keyframe {
   const blocks = Array.from({ length: blockCount }, () => {
     const length = bytes.u32();
     const at = bytes.take(length);
-    return decodeBlock(body.subarray(at, at + length), 0, { reading, events: CHUNK_EVENTS });
+    return decodeBlock(body.bytes.subarray(at, at + length), 0, { reading, events: CHUNK_EVENTS });
   });
   must(bytes.at === bytes.end, 'bytes too many');
   const block = joined(blocks);
   must(block.count === otherCount, 'another number of events than it says');
-  return { from, seq, ticks, slots, frames, others: { block, seqs }, registers };
+  return {
+    from,
+    seq,
+    ticks,
+    slots,
+    get frames() {
+      return (frames ??= placed(where, makeFrames));
+    },
+    others: { block, seqs },
+    registers,
+  };
 }
 
 function checkSlots({ space, frame, offset }: Keyframe['slots']): void {

@@ -105,11 +105,21 @@ export interface ListBlock {
 }
 const NO_NOTES = new Uint32Array(BLOCK_ROWS);
 
+/** Where a block is decoded to; notes, which most blocks have not, get room of their own if there is none. */
+interface Room {
+  readonly keys: Float64Array;
+  readonly values: Uint32Array;
+  readonly notes?: Uint32Array;
+}
+const roomFor = (n: number): Room => ({ keys: new Float64Array(n), values: new Uint32Array(n) });
+
 /** Decoded blocks of all lists, least recently used first out. */
 export class BlockCache {
   private readonly blocks = new Map<number, ListBlock>();
   private readonly most: number;
   private lists = 0;
+  /** Room for a block that is not to be kept. */
+  readonly spare: Room = { ...roomFor(BLOCK_ROWS), notes: new Uint32Array(BLOCK_ROWS) };
   /** @param bytes about how much memory to use; a block is 12 to 16 KB */
   constructor(bytes: number) {
     this.most = Math.max(16, Math.floor(bytes / 13_000));
@@ -117,6 +127,9 @@ export class BlockCache {
   /** A number for a list, under which its blocks are kept. */
   enter(): number {
     return this.lists++ * 2 ** 28;
+  }
+  get full(): boolean {
+    return this.blocks.size >= this.most;
   }
   get(key: number): ListBlock | undefined {
     const block = this.blocks.get(key);
@@ -127,7 +140,7 @@ export class BlockCache {
     return block;
   }
   set(key: number, block: ListBlock): void {
-    if (this.blocks.size >= this.most) this.blocks.delete(this.blocks.keys().next().value!);
+    if (this.full) this.blocks.delete(this.blocks.keys().next().value!);
     this.blocks.set(key, block);
   }
 }
@@ -208,7 +221,23 @@ export class ListReader {
     return block;
   }
 
-  private decode(b: number): ListBlock {
+  /**
+   * The block that holds row `row`, for who goes over many: it pushes no other out of memory, and is only sure to hold until
+   * this is called again, for whatever list.
+   */
+  passing(row: number): ListBlock {
+    const b = this.numberOf(row);
+    if (b === this.lastNumber) return this.last!;
+    const known = this.cache.get(this.id + b);
+    if (known) return known;
+    if (this.cache.full) return this.decode(b, this.cache.spare);
+    return this.block(b);
+  }
+
+  private decode(
+    b: number,
+    room: Room = roomFor(this.getFences().rows[b + 1]! - this.getFences().rows[b]!),
+  ): ListBlock {
     const fences = this.getFences();
     const first = fences.rows[b]!;
     const n = fences.rows[b + 1]! - first;
@@ -218,14 +247,13 @@ export class ListReader {
     if (bytes.length !== length) throw new Trouble(`${this.where}: cut short`);
     const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
     const words = new Uint32Array(aligned.buffer, aligned.byteOffset, length / 4);
-    const values = new Uint32Array(n);
+    const { keys, values } = room;
     let next = unpackColumn(words, 0, n, steps);
     if (next >= 0) next = unpackColumn(words, next, n, values);
     const plain = words[next] === 0;
     if (next >= 0) next = unpackColumn(words, next, n, notes);
     if (next !== words.length || steps[0] !== 0) throw this.damaged(b);
 
-    const keys = new Float64Array(n);
     let key = (keys[0] = fences.keys[b]!);
     let value = (values[0] = fences.values[b]!);
     let top = value;
@@ -238,7 +266,7 @@ export class ListReader {
     }
     if (top >= this.valueEnd) throw this.damaged(b);
     if (plain) return { first, n, keys, values, notes: NO_NOTES };
-    const own = new Uint32Array(n);
+    const own = room.notes ?? new Uint32Array(n);
     let note = 0;
     for (let i = 0; i < n; i++) own[i] = note ^= notes[i]!;
     return { first, n, keys, values, notes: own };
@@ -252,6 +280,9 @@ export class ListReader {
   blockOf(row: number): ListBlock {
     const { last } = this;
     if (last && row >= last.first && row < last.first + last.n) return last;
+    return this.block(this.numberOf(row));
+  }
+  private numberOf(row: number): number {
     const { rows } = this.getFences();
     let low = 0;
     let high = rows.length - 2;
@@ -260,7 +291,7 @@ export class ListReader {
       if (rows[middle]! <= row) low = middle;
       else high = middle - 1;
     }
-    return this.block(low);
+    return low;
   }
 
   /** The number of rows before (key, value): of the first row that is not smaller. */

@@ -73,7 +73,7 @@ export function standingIn(segment: SegmentIndex, key: number, before: number): 
   const since = new Float64Array(rows.length);
   const levels = new Uint8Array(rows.length);
   let n = 0;
-  let block = list.blockOf(rows[0]! >>> 2);
+  let block = list.passing(rows[0]! >>> 2);
   let end = block.first + block.n;
   for (let m = 0; m < rows.length; ) {
     // One entry: the last of its rows before the limit says how it stands.
@@ -83,7 +83,7 @@ export function standingIn(segment: SegmentIndex, key: number, before: number): 
     for (; m < rows.length; m++) {
       const next = rows[m]! >>> 2;
       if (next >= end) {
-        block = list.blockOf(next);
+        block = list.passing(next);
         end = block.first + block.n;
       }
       const i = next - block.first;

@@ -18,7 +18,7 @@ import { TailIndex } from './tail.js';
 import { SIZES, targetKey } from './targets.js';
 
 /** About what decoded blocks may take. */
-const CACHE_BYTES = 48 * 2 ** 20;
+const CACHE_BYTES = 44 * 2 ** 20;
 const STANDING_BYTES = 16 * 2 ** 20;
 
 /** An index that answers after its first `update`. @param name what an error message begins with */
@@ -103,8 +103,8 @@ class IndexOverSegments implements OpenIndex {
       }
       if (standing.slots.length > 0) found.push(standing);
     }
-    const all = found.flatMap(mappingsOf);
-    return found.length > 1 ? all.sort((a, b) => a.at - b.at) : all;
+    if (found.length === 1) return mappingsOf(found[0]!);
+    return found.flatMap(mappingsOf).sort((a, b) => a.at - b.at);
   }
 
   private standing(segment: SegmentIndex, key: number, before: number): Standing {

@@ -1,6 +1,6 @@
 /** Running to somewhere: breaks and conditions, over and out of what happens inside, one instruction, folds. */
 import { type Block, causeAt } from '../../events/block.js';
-import { findEvent } from '../../state/timeline.js';
+import { findEvent } from '../../state/find.js';
 import { anyOf, FORMS, parseBreak, stopsAt } from '../breaks.js';
 import { foldOver, hasEffects, isFolded } from '../folds.js';
 import { instructionsAfter } from '../instructions.js';

@@ -6,7 +6,7 @@ import { hex16 } from '../../base/u64.js';
 import type { Work } from '../../base/work.js';
 import type { Event } from '../../events/kinds.js';
 import { eventText } from '../../events/text.js';
-import { findEvent } from '../../state/timeline.js';
+import { findEvent } from '../../state/find.js';
 import { symbolText } from '../../views/symbols.js';
 import { shown } from '../actions/move.js';
 import { anyFolded, hasEffects, isFolded } from '../folds.js';
