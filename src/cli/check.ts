@@ -3,14 +3,18 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { reasonOf, Trouble } from '../base/trouble.js';
 import { hex } from '../base/u64.js';
-import { parseBudgets, type Spent, spend } from '../compare/budget.js';
+import { finish, type Work } from '../base/work.js';
+import { findPrinted, parseBudgets, type Spent, spend } from '../compare/budget.js';
 import type { Event } from '../events/kinds.js';
-import { eventJson, JSON_VERSION, lineOf } from '../events/text.js';
+import { eventJson, harmless, JSON_VERSION, lineOf } from '../events/text.js';
 import type { Source } from '../recording/source.js';
 import type { Finding, Line, Report } from '../report/model.js';
 import { RULES } from '../rules/registry.js';
 import type { Checked, Violation } from '../rules/system.js';
 import { parsePosition } from '../state/position.js';
+import { findEvent } from '../state/timeline.js';
+import { Notes } from '../tui/notes.js';
+import { eventOf, ticksOf } from '../views/at.js';
 import { blameEvent } from '../views/blame.js';
 import { blameJson, printBlame, whenText } from './ask.js';
 import { json, out, paint } from './output.js';
@@ -34,7 +38,8 @@ export const define: Verb['define'] = (command: Command, run): void => {
       'after',
       `
 The rules are over state alone: types, counts, page tables, roots. They must hold whenever the guest runs. Budgets say how
-many hypercalls, batches, flushes, faults and page-table writes a run may cost.
+many hypercalls, batches, flushes, faults and page-table writes a run may cost, in total, between two bookmarks or printed
+lines, or for every single fork, exec, process switch, fault or call; docs/ci.md has the file.
 Exit code: 0 all hold, 1 one is broken, 2 the system has no rules and there is no budget.
 
   rewalk check run.rewalk
@@ -60,9 +65,17 @@ async function spentIn(source: Source, options: Options): Promise<Spent[]> {
   } catch (error) {
     throw new Trouble(`${file}: ${reasonOf(error)}`);
   }
-  const position = (at: string): number => parsePosition(at, source).seq;
-  return work('counting', spend(source, parseBudgets(file, text), position));
+  const notes = Notes.of(source.name, source.count);
+  function* place(at: string, after: number): Work<number> {
+    if (!at.startsWith(PRINTED)) return parsePosition(at, source, notes.bookmarks).seq;
+    const found = yield* findPrinted(source, at.slice(PRINTED.length), after);
+    if (found < 0)
+      throw new Trouble(`${file}: ${at}: ${source.name} has no such line${after < 0 ? '' : ` after #${after}`}`);
+    return found;
+  }
+  return work('counting', spend(source, parseBudgets(file, text), place));
 }
+const PRINTED = 'console:';
 
 const check = (file: string, options: Options): Promise<number> =>
   withRecording(file, async source => {
@@ -82,8 +95,8 @@ const check = (file: string, options: Options): Promise<number> =>
     if (options.json) {
       for (const v of shown) json(findingJson(source, 'violation', v));
       if (options.all) for (const w of windows) json(findingJson(source, 'window', w));
-      for (const { budget, value, seq } of spent)
-        json({ v: JSON_VERSION, what: 'budget', ...budget, value, kept: seq < 0, seq });
+      for (const { budget, ...s } of spent)
+        json({ v: JSON_VERSION, what: 'budget', ...budget, ...s, kept: s.seq < 0, ...unitJson(source, s.unit) });
       json({
         v: JSON_VERSION,
         what: 'sum',
@@ -105,7 +118,10 @@ const check = (file: string, options: Options): Promise<number> =>
         out(`window ${whenText(source, w.seq)} to ${whenText(source, w.until)}: ${w.text} ${paint.dim(`(${w.rule})`)}`);
     for (const s of spent) {
       out(`${s.seq < 0 ? 'within' : paint.bold(paint.orange('over'))} budget: ${budgetText(s)}`);
-      if (s.seq >= 0) printBlame(source, blameEvent(source, s.seq));
+      if (s.seq >= 0) {
+        if (inUnit(source, s)) out(`  ${inUnit(source, s)}`);
+        printBlame(source, blameEvent(source, s.seq));
+      }
     }
     if (options.all && counted.violations > violations.length)
       out(`... and ${counted.violations - violations.length} more`);
@@ -117,8 +133,30 @@ const check = (file: string, options: Options): Promise<number> =>
     return code;
   });
 
-const budgetText = ({ budget, value }: Spent): string =>
-  `${budget.name}: ${Number(value.toFixed(2))} ${budget.count}${budget.per ? ` per ${budget.per}` : ''}, at most ${budget.most}`;
+const budgetText = ({ budget, value, units, total = 0 }: Spent): string => {
+  const { name, count, per, most } = budget;
+  if (units === undefined) return `${name}: ${value} ${count}, at most ${most}`;
+  if (units === 0) return `${name}: there was no ${per}`;
+  const mean = Number((total / units).toFixed(1));
+  return `${name}: ${value} ${count} in one ${per} (${mean} on average, ${units} of them), at most ${most}`;
+};
+/** The first fork, switch ... that had too many, in a line; '' where it says no more than the event's causes. */
+function inUnit(source: Source, { budget, unit = -1 }: Spent): string {
+  if (unit < 0) return '';
+  const task = taskAt(source, unit);
+  return `in the ${budget.per} at ${whenText(source, unit)}${task ? ` of ${task.name} (pid ${task.pid})` : ''}`;
+}
+function unitJson(source: Source, unit = -1): object {
+  if (unit < 0) return {};
+  const task = taskAt(source, unit);
+  return { ticks: ticksOf(source, unit), ...(task ? { task } : {}) };
+}
+/** The task that ran at an event, as the last task event before it says. */
+function taskAt(source: Source, seq: number): { readonly pid: number; readonly name: string } | undefined {
+  const at = finish(findEvent(source, seq, -1, { kinds: ['task'] }));
+  const e = at < 0 ? undefined : eventOf(source, at);
+  return e?.kind === 'task' ? { pid: e.pid, name: harmless(e.name) } : undefined;
+}
 
 /** The same as a report, for the formats that machines read. */
 function reportOf(source: Source, checked: Checked, shown: readonly Violation[], spent: readonly Spent[]): Report {
@@ -142,7 +180,7 @@ function reportOf(source: Source, checked: Checked, shown: readonly Violation[],
     rules: { ...checked.rules, ...Object.fromEntries(spent.map(s => [`budget ${s.budget.name}`, budgetText(s)])) },
     findings: [
       ...shown.map(v => finding(v.rule, v.text, v.seq)),
-      ...over.map(s => finding(`budget ${s.budget.name}`, budgetText(s), s.seq)),
+      ...over.map(s => finding(`budget ${s.budget.name}`, `${budgetText(s)} ${inUnit(source, s)}`.trim(), s.seq)),
     ],
     counted: byRule,
     totals: [],

@@ -33,6 +33,8 @@ export function hashText(text: string): number {
 
 export class Side {
   readonly source: Source;
+  /** The class of system calls in this recording, -1 for none. */
+  readonly syscall: number;
   /** By kind number: 1 for kinds that are not looked at. */
   private readonly aside: Uint8Array;
   private readonly functions: ReadonlySet<string>;
@@ -42,6 +44,7 @@ export class Side {
 
   constructor(source: Source, ignored: Ignored) {
     this.source = source;
+    this.syscall = (source.lexicon.words.class ?? []).indexOf('syscall');
     const aside = new Set<KindName>([...ASIDE.filter(k => !ignored.with.includes(k)), ...ignored.kinds]);
     this.aside = Uint8Array.from(KIND_NAMES, k => Number(aside.has(k)));
     this.functions = new Set(ignored.functions);
