@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Trouble } from '../../../src/base/trouble.js';
 import { finish } from '../../../src/base/work.js';
+import { type Budget, findPrinted, spend } from '../../../src/compare/budget.js';
 import { eventAt } from '../../../src/events/block.js';
 import { type Event, KIND, type KindName } from '../../../src/events/kinds.js';
 import { unpackKernel } from '../../../src/kernels/linux/image.js';
@@ -19,6 +20,7 @@ import { type Recorded, record } from '../../../src/session/record.js';
 import { rerunEvents } from '../../../src/session/rerun.js';
 import { createTimeline } from '../../../src/state/timeline.js';
 import { CLASS, HYPERCALL } from '../../../src/systems/xen/names.js';
+import { causesOf } from '../../../src/views/at.js';
 import { rootOfProcess } from '../../../src/views/process.js';
 import { spaceMap } from '../../../src/views/spaces.js';
 import { needFormat } from '../../../src/views/walk.js';
@@ -124,6 +126,33 @@ describe.skipIf(folder === undefined)('a stock Debian kernel', () => {
     expect(pins.some(e => e.kind === 'call' && e.number === HYPERCALL.mmuext_op)).toBe(true);
     const roots = eventsOf(source, 'root').length;
     expect(roots).toBeGreaterThan(PROCESSES * 2);
+  });
+  test('is judged by budgets: every fork, exec and process switch between the markers is told apart', () => {
+    const budget = (count: Budget['count'], per: string, most: number): Budget => ({
+      name: per,
+      count,
+      per,
+      most,
+      between: ['rewalk: ready', 'rewalk: done'],
+    });
+    const budgets = [
+      budget('hypercalls', 'fork', 20),
+      budget('hypercalls', 'exec', 40),
+      budget('hypercalls', 'switch', 3),
+      budget('pte writes', 'fork', 1),
+    ];
+    const [fork, exec, change, strict] = finish(spend(source, budgets, (text, at) => findPrinted(source, text, at)));
+    expect(fork).toMatchObject({ units: PROCESSES, seq: -1 });
+    expect(exec).toMatchObject({ units: PROCESSES, seq: -1 });
+    // To the child and back, each time.
+    expect(change!.units).toBeGreaterThanOrEqual(2 * PROCESSES - 1);
+    expect(change!.seq).toBe(-1);
+    const over = eventAt(
+      source.chunk(source.chunkOf(strict!.seq)),
+      strict!.seq - source.chunks[source.chunkOf(strict!.seq)]!.first,
+    );
+    expect(over.kind).toBe('pte');
+    expect(causesOf(source, over.seq).at(-1)).toMatchObject({ kind: 'call', number: 56, seq: strict!.unit });
   });
   test('shows a fork’s tables: what it shares with its parent neither may write to', () => {
     const told = eventsOf(source, 'console', 'task', 'call');
