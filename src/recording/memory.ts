@@ -44,11 +44,19 @@ export class PageStore {
   }
 }
 
+export type Page = readonly [frame: number, bytes: Uint8Array];
+
 interface Content {
   readonly part: number;
   readonly page: number;
 }
-const BODIES_KEPT = 4;
+/** A part's contents, and which of its pages were found to be what their hashes say. */
+interface Unpacked {
+  readonly body: Body;
+  readonly checked: Uint8Array;
+}
+/** Of unpacked contents: those of a stock kernel's boot, so that only the first re-run inflates them. */
+const BYTES_KEPT = 192 * 2 ** 20;
 
 /** The reader's side: pages of checkpoint 0, 1, 2 ..., loaded in that order when one of them is asked for. */
 export class Pages {
@@ -58,7 +66,9 @@ export class Pages {
   private readonly lists: Map<number, string>[] = [];
   private readonly contents = new Map<string, Content>();
   private readonly parts: { readonly checkpoint: number; readonly part: number }[] = [];
-  private readonly bodies = new Map<number, Body>();
+  /** By part; the one used longest ago comes first. */
+  private readonly unpacked = new Map<number, Unpacked>();
+  private bytesKept = 0;
 
   /** @param load reads a part of a checkpoint from the file */
   constructor(partCounts: (checkpoint: number) => number, load: (checkpoint: number, part: number) => MemoryPart) {
@@ -77,9 +87,22 @@ export class Pages {
   }
 
   /** Pages that checkpoint n lists, in order of the file. */
-  *pages(n: number): Generator<readonly [number, Uint8Array]> {
+  *pages(n: number): Generator<Page> {
     this.reach(n);
-    for (const [frame, key] of this.lists[n]!) yield [frame, this.content(key)];
+    for (const [frame, key] of this.lists[n]!)
+      yield [frame, key === ZERO_KEY ? ZERO_PAGE.slice() : this.content(this.contents.get(key)!, key).slice()];
+  }
+  /** Every page that is not zero at checkpoint n, part by part, so that each is unpacked once. The bytes are not to be changed. */
+  *memory(n: number): Generator<Page> {
+    this.reach(n);
+    const frames = new Map<number, string>();
+    for (let k = 0; k <= n; k++) for (const [frame, key] of this.lists[k]!) frames.set(frame, key);
+    const byPart: { frame: number; key: string; content: Content }[][] = this.parts.map(() => []);
+    for (const [frame, key] of frames) {
+      const content = this.contents.get(key); // a page of zeros has none
+      if (content) byPart[content.part]!.push({ frame, key, content });
+    }
+    for (const pages of byPart) for (const { frame, key, content } of pages) yield [frame, this.content(content, key)];
   }
 
   private reach(n: number): void {
@@ -101,22 +124,33 @@ export class Pages {
     }
   }
 
-  private content(key: string): Uint8Array {
-    if (key === ZERO_KEY) return ZERO_PAGE.slice();
-    const { part, page } = this.contents.get(key)!;
-    let body = this.bodies.get(part);
-    if (!body) {
+  private content({ part, page }: Content, key: string): Uint8Array {
+    const { body, checked } = this.unpack(part);
+    const [from, to] = [PAGE_BYTES * page, PAGE_BYTES * (page + 1)];
+    if (to > body.bytes.length) throw new Trouble('a checkpoint lacks a page');
+    const bytes = body.bytes.subarray(from, to);
+    if (checked[page]) return bytes;
+    body.need(from, to);
+    if (keyOf(sha256(bytes), 0) !== key) throw new Trouble('a page of a checkpoint is not what its hash says');
+    checked[page] = 1;
+    return bytes;
+  }
+  private unpack(part: number): Unpacked {
+    let found = this.unpacked.get(part);
+    if (found) this.unpacked.delete(part);
+    else {
       const at = this.parts[part]!;
       const { fresh, frames } = this.load(at.checkpoint, at.part);
-      body = unpackBody(fresh, PAGE_BYTES * frames.length);
-      if (this.bodies.size >= BODIES_KEPT) this.bodies.delete(this.bodies.keys().next().value!);
-      this.bodies.set(part, body);
+      const body = unpackBody(fresh, PAGE_BYTES * frames.length);
+      found = { body, checked: new Uint8Array(frames.length) };
+      this.bytesKept += body.bytes.length;
     }
-    const from = PAGE_BYTES * page;
-    if (from + PAGE_BYTES > body.bytes.length) throw new Trouble('a checkpoint lacks a page');
-    body.need(from, from + PAGE_BYTES);
-    const bytes = body.bytes.slice(from, from + PAGE_BYTES);
-    if (keyOf(sha256(bytes), 0) !== key) throw new Trouble('a page of a checkpoint is not what its hash says');
-    return bytes;
+    this.unpacked.set(part, found);
+    for (const [oldest, { body }] of this.unpacked) {
+      if (this.bytesKept <= BYTES_KEPT || oldest === part) break;
+      this.unpacked.delete(oldest);
+      this.bytesKept -= body.bytes.length;
+    }
+    return found;
   }
 }

@@ -24,7 +24,7 @@ import { BODY_MAX, FRAME, FRAME_BYTES } from './frames.js';
 import type { OpenIndex, Segment } from './index/contract.js';
 import { decodeKeyframe } from './index/keyframe.js';
 import { openIndex } from './index/open.js';
-import { Pages } from './memory.js';
+import { type Page, Pages } from './memory.js';
 import { unpackBody } from './pieces.js';
 import { type Damage, RecordingFile, readFooter, Scanner } from './scan.js';
 import type {
@@ -171,13 +171,14 @@ class FileRecording implements Recording {
   get checkpoints(): readonly CheckpointInfo[] {
     return this.directory.checkpoints.filter(c => c.seq <= this.count).map(({ seq, ticks }) => ({ seq, ticks }));
   }
-  checkpoint(n: number): { state: Uint8Array; pages: Iterable<readonly [frame: number, bytes: Uint8Array]> } {
+  checkpoint(n: number): ReturnType<Source['checkpoint']> {
     const { state } = this.unpackAt(this.directory.checkpoints[n]!.parts.at(-1)!, unpackMemory);
-    return { state, pages: this.pagesOf(n) };
+    return { state, pages: this.told(this.pages.pages(n)), memory: this.told(this.pages.memory(n)) };
   }
-  private *pagesOf(n: number): Generator<readonly [number, Uint8Array]> {
+  /** Trouble with a page names the file. */
+  private *told(pages: Iterable<Page>): Generator<Page> {
     try {
-      yield* this.pages.pages(n);
+      yield* pages;
     } catch (error) {
       throw this.file.trouble(error);
     }

@@ -129,10 +129,14 @@ export interface Source {
   readonly keyframes: readonly KeyframeInfo[];
   keyframe(n: number): Keyframe;
   readonly checkpoints: readonly CheckpointInfo[];
-  /** Gives every page changed since the previous checkpoint; the machine's own state as bytes. */
+  /**
+   * The machine's own state as bytes; every page changed since the previous checkpoint; and, each once, every page that
+   * was not zero then, whose bytes are not to be changed.
+   */
   checkpoint(n: number): {
     readonly state: Uint8Array;
     readonly pages: Iterable<readonly [frame: number, bytes: Uint8Array]>;
+    readonly memory: Iterable<readonly [frame: number, bytes: Uint8Array]>;
   };
   /** sha-256 (hex) of page `frame` at checkpoint n, undefined if it was never written. */
   pageHash(n: number, frame: number): string | undefined;

@@ -20,24 +20,11 @@ export function saveHost(host: Host): Checkpoint {
 /** A host at checkpoint n of a recording, into which is typed what was typed then. Throws Trouble when that checkpoint is damaged or not of this program. */
 export function resumeHost(source: Source, n: number, sinks: Sinks): Host {
   const { header } = source;
-  const { state } = source.checkpoint(n);
+  const { state, memory } = source.checkpoint(n);
   if (state.length < 4) throw new Trouble(`${source.name}: checkpoint ${n} has no state`);
   const length = new DataView(state.buffer, state.byteOffset).getUint32(0, true);
   if (length > state.length - 4) throw new Trouble(`${source.name}: the state of checkpoint ${n} is cut off`);
-  const restore = (owner: Restorable): void =>
-    restoreCheckpoint(owner, state.subarray(4, 4 + length), pagesAt(source, n));
+  const restore = (owner: Restorable): void => restoreCheckpoint(owner, state.subarray(4, 4 + length), memory);
   const host = systemOf(header.system).resume(header.memoryBytes, state.subarray(4 + length), restore, sinks);
   return new Repeated(host, sinks.log, fromOutside(source, source.checkpoints[n]!.seq));
-}
-
-/** Every page that is not zero at checkpoint n: each once, as the last checkpoint up to n has it. */
-function* pagesAt(source: Source, n: number): Generator<readonly [number, Uint8Array]> {
-  const seen = new Set<number>();
-  for (let k = n; k >= 0; k--) {
-    for (const page of source.checkpoint(k).pages) {
-      if (seen.has(page[0])) continue;
-      seen.add(page[0]);
-      yield page;
-    }
-  }
 }

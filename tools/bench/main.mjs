@@ -10,6 +10,7 @@ const BENCHMARKS = {
   compare: () => import('./compare.mjs'),
   cpu: () => import('./cpu.mjs'),
   engine: () => import('./engine.mjs'),
+  linux: () => import('./linux.mjs'),
   recording: () => import('./recording.mjs'),
   tui: () => import('./tui.mjs'),
 };

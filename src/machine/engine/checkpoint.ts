@@ -50,6 +50,7 @@ function markClean(memory: Memory): void {
   for (let i = 0; i < flags.length; i++) flags[i]! |= clean;
   for (let i = flags.length * 4; i < memory.pageFlags.length; i++) memory.pageFlags[i]! |= PAGE_FLAGS.clean;
   memory.tlb.dropAllWrites();
+  memory.untouched = false;
 }
 
 /** Takes a checkpoint, between runs. The same run gives the same bytes. */
@@ -88,7 +89,7 @@ export function restoreCheckpoint(owner: Restorable, state: Uint8Array, pages: I
   const { machine } = owner;
   const { memory } = machine;
   checkState(state, memory.layout.guestBytes);
-  memory.guest.fill(0);
+  clear(memory);
   for (const [frame, bytes] of pages) {
     if (!(frame < memory.pageFlags.length) || bytes.length !== PAGE_BYTES)
       throw new Trouble(`checkpoint: page ${frame} of ${bytes.length} bytes does not fit the machine's memory`);
@@ -107,6 +108,12 @@ export function restoreCheckpoint(owner: Restorable, state: Uint8Array, pages: I
   markClean(memory);
   owner.setUpWalk();
   memory.tlb.dropFast();
+}
+
+/** New memory is zero already; to write all of it would make the system find a page for each of ours. */
+function clear(memory: Memory): void {
+  const isZero = memory.untouched && memory.pageFlags.every(flags => flags & PAGE_FLAGS.clean);
+  if (!isZero) memory.guest.fill(0);
 }
 
 /** A state comes from a file: what the generated code relies on must hold. */

@@ -35,6 +35,8 @@ export class Memory {
   /** Guest memory. Read freely; write only through hostStore and hostWrite. */
   readonly guest: Uint8Array;
   readonly pageFlags: Uint8Array;
+  /** Zero as at power-on, as far as pages are clean. Until the first checkpoint is taken or restored. */
+  untouched = true;
   private readonly codeLines: Uint8Array;
   readonly tlb: Tlb;
   /** Set by the owner: who hears of stores into watched frames, and into bytes that may be decoded code. */
