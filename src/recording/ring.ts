@@ -130,9 +130,9 @@ export function threadedDesk(path: string, header: HeaderGiven): Desk {
       if (slept >= PATIENCE_MS) throw new Trouble(`${path}: cannot write the recording: its writer does not answer`);
     }
   };
-  const send = (message: Message): void => {
+  const send = (message: Message, moved: ArrayBuffer[] = []): void => {
     check();
-    port.postMessage(message);
+    port.postMessage(message, moved);
     Atomics.add(control, SENT, 1);
     Atomics.notify(control, SENT);
   };
@@ -164,7 +164,8 @@ export function threadedDesk(path: string, header: HeaderGiven): Desk {
     memory: pages => {
       wait(PAGES_KIB, kib => kib > PAGES_KIB_MAX);
       Atomics.add(control, PAGES_KIB, pages.bytes.length >> 10);
-      send({ do: 'memory', pages });
+      // Moved, since copying would take the whole buffer, which is mostly empty.
+      send({ do: 'memory', pages }, [pages.bytes.buffer as ArrayBuffer]);
     },
     close: () => {
       send({ do: 'close' });

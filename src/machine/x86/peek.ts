@@ -14,6 +14,14 @@ const LARGE = 0x80;
 /** Frame number in an entry: bits 51..12. */
 const frameIn = (lo: number, hi: number): number => (hi & 0xf_ffff) * 2 ** 20 + (lo >>> 12);
 
+/** The part of an address that is an index at a level: bits 47..39, 38..30, 29..21, 20..12. */
+const indexAt = (level: number, lo: number, hi: number): number =>
+  level === 4
+    ? (hi >>> 7) & 511
+    : level === 3
+      ? ((hi & 0x7f) << 2) | (lo >>> 30)
+      : (lo >>> (level === 2 ? 21 : 12)) & 511;
+
 export class Peek {
   private readonly memory: Memory;
   private readonly guest: DataView;
@@ -36,9 +44,8 @@ export class Peek {
     if (sign !== 0 && sign !== -1) return -1; // not canonical
     const cr3 = registerAt(REG.cr3!);
     let table = frameIn(view.getUint32(cr3, true), view.getUint32(cr3 + 4, true));
-    const indices = [(hi >>> 7) & 511, ((hi & 0x7f) << 2) | (lo >>> 30), (lo >>> 21) & 511, (lo >>> 12) & 511];
     for (let level = 4; level >= 1; level--) {
-      const at = this.inMemory(table * PAGE_BYTES + 8 * indices[4 - level]!);
+      const at = this.inMemory(table * PAGE_BYTES + 8 * indexAt(level, lo, hi));
       if (at < 0) return -1;
       const entryLo = this.guest.getUint32(at, true);
       if ((entryLo & needed) !== needed) return -1;

@@ -17,24 +17,67 @@ import type { Peek } from './peek.js';
 export const STACK_MAX = 16;
 
 /**
- * The return addresses of the running code, innermost first.
- * @param isCode whether an address can be a return address
+ * Finds the stack of the running code and gives it its number. Most of the time the code is called by whom it was called
+ * the last time, so the words found are compared with those of last time first: a bigint an address costs more than all else.
  */
-export function unwind(memory: Memory, peek: Peek, isCode: (address: bigint) => boolean): bigint[] {
-  const found: bigint[] = [];
-  const rbp = registerAt(REG.rbp!);
-  let lo = memory.view.getUint32(rbp, true);
-  let hi = memory.view.getUint32(rbp + 4, true);
-  while (found.length < STACK_MAX && (lo & 7) === 0) {
-    const frame = peek.translate(lo, hi);
-    const above = (lo & 4095) === 4088 ? peek.translate((lo + 8) >>> 0, lo + 8 > 0xffff_ffff ? hi + 1 : hi) : frame + 8;
-    if (frame < 0 || above < 0) break;
-    const address = u64(peek.word(above), peek.word(above + 4));
-    if (!isCode(address)) break;
-    found.push(address);
-    const [nextLo, nextHi] = [peek.word(frame), peek.word(frame + 4)];
-    if (nextHi < hi || (nextHi === hi && nextLo <= lo)) break;
-    [lo, hi] = [nextLo, nextHi];
+export class Unwinder {
+  private readonly memory: Memory;
+  private readonly peek: Peek;
+  private readonly isCode: (address: bigint) => boolean;
+  private readonly intern: (addresses: readonly bigint[]) => number;
+  /** Low and high words of the return addresses found last, which are code, and how many they are. */
+  private readonly words = new Uint32Array(2 * STACK_MAX);
+  private found = 0;
+  private number = 0;
+
+  /**
+   * @param isCode whether an address can be a return address; always the same answer
+   * @param intern gives a stack's number, always the same one; 0 to an empty stack
+   */
+  constructor(
+    memory: Memory,
+    peek: Peek,
+    isCode: (address: bigint) => boolean,
+    intern: (addresses: readonly bigint[]) => number,
+  ) {
+    this.memory = memory;
+    this.peek = peek;
+    this.isCode = isCode;
+    this.intern = intern;
   }
-  return found;
+
+  /** The number of the stack of return addresses, innermost first. */
+  stack(): number {
+    const { peek, words, memory } = this;
+    const rbp = registerAt(REG.rbp!);
+    let lo = memory.view.getUint32(rbp, true);
+    let hi = memory.view.getUint32(rbp + 4, true);
+    let n = 0;
+    let known = this.found;
+    while (n < STACK_MAX && (lo & 7) === 0) {
+      const frame = peek.translate(lo, hi);
+      const above =
+        (lo & 4095) === 4088 ? peek.translate((lo + 8) >>> 0, lo + 8 > 0xffff_ffff ? hi + 1 : hi) : frame + 8;
+      if (frame < 0 || above < 0) break;
+      const addressLo = peek.word(above);
+      const addressHi = peek.word(above + 4);
+      if (n >= known || words[2 * n] !== addressLo || words[2 * n + 1] !== addressHi) {
+        if (!this.isCode(u64(addressLo, addressHi))) break;
+        words[2 * n] = addressLo;
+        words[2 * n + 1] = addressHi;
+        known = n; // what was behind it is another stack's
+      }
+      n++;
+      const nextLo = peek.word(frame);
+      const nextHi = peek.word(frame + 4);
+      if (nextHi < hi || (nextHi === hi && nextLo <= lo)) break;
+      lo = nextLo;
+      hi = nextHi;
+    }
+    if (n !== this.found || known !== n) {
+      this.found = n;
+      this.number = this.intern(Array.from({ length: n }, (_, k) => u64(words[2 * k]!, words[2 * k + 1]!)));
+    }
+    return this.number;
+  }
 }

@@ -24,7 +24,7 @@ import { deliver } from '../../../machine/x86/deliver.js';
 import { VECTOR } from '../../../machine/x86/fault.js';
 import { Peek } from '../../../machine/x86/peek.js';
 import { completePort, isPortExit } from '../../../machine/x86/ports.js';
-import { unwind } from '../../../machine/x86/unwind.js';
+import { Unwinder } from '../../../machine/x86/unwind.js';
 import { CONSOLE_PORT, PATH } from '../names.js';
 import { Console } from './console.js';
 import { encode, type SavedBare } from './saved.js';
@@ -54,11 +54,10 @@ export type CodeRanges = readonly (readonly [from: number, to: number])[];
 export class Bare implements Host {
   readonly owner: Cpu;
   private readonly log: Log;
-  private readonly intern: Sinks['intern'];
   private readonly heard: Sinks['printed'];
   private readonly tables: Tables;
   private readonly regs: RegisterTrace;
-  private readonly peek: Peek;
+  private readonly unwinder: Unwinder;
   private readonly code: CodeRanges;
   private readonly console = new Console();
   /** Traps whose handlers are running, outermost first. */
@@ -71,11 +70,11 @@ export class Bare implements Host {
     this.owner = cpu;
     this.code = code;
     this.log = log;
-    this.intern = intern;
     this.heard = printed;
     this.tables = new Tables(cpu.machine, log);
     this.regs = new RegisterTrace(cpu);
-    this.peek = new Peek(cpu.memory);
+    const inCode = (address: bigint): boolean => code.some(([from, to]) => address >= from && address < to);
+    this.unwinder = new Unwinder(cpu.memory, new Peek(cpu.memory), inCode, intern);
     cpu.memory.onWatched = (at, bytes, _oldLo, _oldHi, _newLo, _newHi, via) => this.stored(at, bytes, via);
     cpu.onRoot = (old, value) => this.rootLoaded(old, value);
     cpu.onFlush = (scope, va) => this.tell({ kind: 'flush', scope: SCOPE_OF[scope], at: asVaddr(va) });
@@ -276,8 +275,7 @@ export class Bare implements Host {
   }
 
   stack(): number {
-    const inCode = (address: bigint): boolean => this.code.some(([from, to]) => address >= from && address < to);
-    return this.intern(unwind(this.owner.memory, this.peek, inCode));
+    return this.unwinder.stack();
   }
   /** An event that the guest raised where it is. Returns its seq. */
   private tell(body: Body): number {

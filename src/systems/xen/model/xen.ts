@@ -39,7 +39,7 @@ import type { Ended, Host, Sinks, Waits } from '../../../machine/system.js';
 import type { Cpu } from '../../../machine/x86/cpu.js';
 import { HIDDEN_STATE } from '../../../machine/x86/hidden.js';
 import { Peek } from '../../../machine/x86/peek.js';
-import { STACK_MAX, unwind } from '../../../machine/x86/unwind.js';
+import { STACK_MAX, Unwinder } from '../../../machine/x86/unwind.js';
 import { systemCall, upcall } from './bounce.js';
 import { UPCALL_MASK } from './build.js';
 import { hypercall } from './calls.js';
@@ -118,6 +118,7 @@ export class Xen implements Host, Domain {
   private readonly tables: XenTables;
   private readonly regs: RegisterTrace;
   private readonly peek: Peek;
+  private readonly unwinder: Unwinder;
   private readonly code: CodeRanges;
   private readonly linuxFacts: LinuxFacts | undefined;
   private readonly linux: Linux | undefined;
@@ -155,6 +156,8 @@ export class Xen implements Host, Domain {
     this.tables = new XenTables(cpu.memory, layout);
     this.regs = new RegisterTrace(cpu);
     this.peek = new Peek(cpu.memory);
+    const inCode = (address: bigint): boolean => code.some(([from, to]) => address >= from && address < to);
+    this.unwinder = new Unwinder(cpu.memory, this.peek, inCode, intern);
     this.mm = new Mm(this);
     this.linuxFacts = linux;
     this.linux = linux && new Linux(linux, kernelMemory(cpu.memory, this.peek));
@@ -425,8 +428,7 @@ export class Xen implements Host, Domain {
   }
   stack(): number {
     if (this.isHere && this.here !== undefined) return this.here;
-    const inCode = (address: bigint): boolean => this.code.some(([from, to]) => address >= from && address < to);
-    const stack = this.intern(this.linux ? this.linuxStack(this.linux) : unwind(this.memory, this.peek, inCode));
+    const stack = this.linux ? this.intern(this.linuxStack(this.linux)) : this.unwinder.stack();
     if (this.isHere) this.here = stack;
     return stack;
   }
