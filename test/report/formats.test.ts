@@ -1,6 +1,6 @@
 /**
- * The formats as those who read them see them. The official schemas of JUnit and SARIF are not at hand without a network, so
- * what they require of the parts used here is checked by hand: elements, attributes, counts that add up, references that hold.
+ * The formats as those who read them see them: elements, attributes, counts that add up, references that hold. Whether they are
+ * valid by their schemas is in schemas.test.ts.
  */
 import { describe, expect, it } from 'vitest';
 import { finish } from '../../src/base/work.js';
