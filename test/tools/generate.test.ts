@@ -1,9 +1,13 @@
 import { expect, it } from 'vitest';
 import { BLOCK_BYTES, type Block, blockOver } from '../../src/events/block.js';
-import { KIND, KIND_NAMES } from '../../src/events/kinds.js';
+import { KIND, KIND_NAMES, KINDS } from '../../src/events/kinds.js';
 import { Log } from '../../src/events/log.js';
+import { columnSpecs } from '../../src/events/schema.js';
+import { encodeBlock } from '../../src/recording/codec.js';
 // @ts-expect-error plain JavaScript, no types
 import { generate } from '../../tools/bench/generate.mjs';
+// @ts-expect-error plain JavaScript, no types
+import { Tape } from '../../tools/bench/tape.mjs';
 
 it('writes the mix it promises, with at least 30 % of changed words random, the same for the same seed', () => {
   const run = () => {
@@ -29,4 +33,32 @@ it('writes the mix it promises, with at least 30 % of changed words random, the 
   expect(share('call', 'result')).toBeCloseTo(0.04, 1);
   expect(randomShare).toBeGreaterThanOrEqual(0.3);
   expect(run().counts).toEqual(counts);
+});
+
+it('tells from a tape what it told to the tape', () => {
+  const told: Uint8Array[] = [];
+  const newLog = (): Log =>
+    new Log(
+      {
+        swap: full => {
+          told.push(encodeBlock(full));
+          return blockOver(new ArrayBuffer(BLOCK_BYTES));
+        },
+      },
+      blockOver(new ArrayBuffer(BLOCK_BYTES)),
+    );
+  const first = newLog();
+  generate(first, KIND, { events: 40_000, seed: 8 });
+  first.flush();
+  const once = told.splice(0);
+  const tape = new Tape({ KINDS, KIND_NAMES, columnSpecs, Log, BLOCK_BYTES, blockOver });
+  generate(tape.log, KIND, { events: 40_000, seed: 8 });
+  tape.log.flush();
+  const again = newLog();
+  tape.play(again);
+  again.flush();
+  expect(once.length).toBeGreaterThan(2);
+  expect(told.map(bytes => Buffer.from(bytes).toString('hex'))).toEqual(
+    once.map(bytes => Buffer.from(bytes).toString('hex')),
+  );
 });
