@@ -2,7 +2,7 @@
 // the linux tests boot. Nothing is installed and no root is needed: apt-get only downloads. Everything goes to a cache
 // outside the source tree; what is there already is used again.
 //
-//   $XDG_CACHE_HOME/rewalk/linux/<package>/vmlinuz      initrd      busybox
+//   $XDG_CACHE_HOME/rewalk/linux/<package>/vmlinuz      initrd      shell (an initrd with a shell)      busybox
 //
 // Usage: node tools/fetch-linux.mjs [--cloud] [--dir DIR]      prints the folder
 import { spawnSync } from 'node:child_process';
@@ -20,7 +20,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { cpio } from './linux/cpio.mjs';
-import { INIT } from './linux/init.mjs';
+import { INIT, SHELL } from './linux/init.mjs';
 
 const { values } = parseArgs({ options: { cloud: { type: 'boolean' }, dir: { type: 'string' } } });
 const cache = values.dir ?? join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'rewalk', 'linux');
@@ -77,5 +77,10 @@ if (!existsSync(join(folder, 'initrd'))) {
   put('busybox', busybox);
   chmodSync(join(folder, 'busybox'), 0o755);
   put('initrd', cpio(INIT(busybox))); // last: that it is there means that all is
+}
+const shell = cpio(SHELL(readFileSync(join(folder, 'busybox'))));
+if (!existsSync(join(folder, 'shell')) || !readFileSync(join(folder, 'shell')).equals(shell)) {
+  writeFileSync(join(folder, `shell.${process.pid}`), shell);
+  renameSync(join(folder, `shell.${process.pid}`), join(folder, 'shell'));
 }
 process.stdout.write(`${folder}\n`);

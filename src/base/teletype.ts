@@ -134,7 +134,10 @@ export class Sheet {
     if (c === '\r') this.column = 0;
     else if (c === '\b') this.column = Math.max(0, this.column - 1);
     else if (c === '\t') this.column = Math.min(LINE_MAX, this.column + TAB - (this.column % TAB));
-    else if (c === '\n') this.goTo(this.row + 1);
+    else if (c === '\n') {
+      this.column = 0; // as a terminal's driver does (onlcr): early kernels and Xen send no \r
+      this.goTo(this.row + 1);
+    }
   }
   private goTo(row: number): void {
     this.row = Math.max(0, row);

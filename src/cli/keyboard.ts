@@ -17,6 +17,7 @@ const HELP_MS = 600;
 /** As much as is kept of what was typed ahead. */
 const AHEAD_MAX = 2 ** 20;
 const LINE_MAX = 1024;
+const FIRST_MS = 200;
 
 /** Who could type here: a terminal that is ours to read, a pipe, nobody. */
 export function handAt(stdin: { readonly isTTY?: boolean }): 'terminal' | 'pipe' | undefined {
@@ -54,6 +55,7 @@ export class Keyboard {
   private readonly heard = (data: Buffer): void => this.hear(data.toString('latin1'));
   private readonly ended = (): void => {
     this.over = true;
+    if (this.hand === 'debugger') this.stop(); // it is gone, and nobody can end the run
     this.wake?.();
   };
   private readonly continued = (): void => {
@@ -69,7 +71,8 @@ export class Keyboard {
     this.stop = stop;
     this.say = say;
   }
-  open(): void {
+  /** Hears from now on. What a pipe has already, is there when this is settled. */
+  async open(): Promise<void> {
     const { stdin } = process;
     if (this.hand === 'terminal') {
       stdin.setRawMode(true);
@@ -78,12 +81,13 @@ export class Keyboard {
     stdin.on('data', this.heard);
     stdin.on('end', this.ended);
     stdin.on('error', this.ended);
+    if (this.hand === 'pipe') await this.pause(FIRST_MS);
   }
   /** The terminal is as it was, and nothing is read any more. */
   close(): void {
     const { stdin } = process;
     clearTimeout(this.help);
-    this.ended();
+    this.over = true;
     stdin.removeListener('data', this.heard);
     stdin.removeListener('end', this.ended);
     stdin.pause();

@@ -1,6 +1,7 @@
 /** rewalk open: the terminal debugger on a recording. */
 import type { Command } from 'commander';
 import { formatPosition, parsePosition } from '../state/position.js';
+import type { Live } from '../tui/live.js';
 import { Notes } from '../tui/notes.js';
 import { out } from './output.js';
 import { outsideOf } from './outside.js';
@@ -32,7 +33,7 @@ Bookmarks and remarks are kept in FILE.notes.json.
 };
 
 /** Opens the debugger; without a terminal says what to ask instead, and gives 2. */
-export const open = (file: string, position: string, { plain, follow }: OpenOptions): Promise<number> =>
+export const open = (file: string, position: string, { plain, follow }: OpenOptions, live?: Live): Promise<number> =>
   withRecording(file, async source => {
     const notes = Notes.of(file, source.count);
     const at = parsePosition(position, source, notes.bookmarks);
@@ -50,6 +51,6 @@ export const open = (file: string, position: string, { plain, follow }: OpenOpti
     }
     process.env.NODE_ENV ??= 'production'; // React's checks for developers cost more than drawing
     const { openDebugger } = await import('../tui/open.js');
-    await openDebugger(source, at, notes, outsideOf(source), { follow: follow ?? false });
+    await openDebugger(source, at, notes, { ...outsideOf(source), live }, { follow: follow ?? false });
     return 0;
   });

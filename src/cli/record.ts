@@ -173,7 +173,7 @@ async function recordGuest(system: string, guest: string, options: Options, give
   const file = golden ? newOf(golden) : (options.output ?? `${basename(guest, '.elf')}.rewalk`);
   if (options.watch) {
     const again = process.argv.slice(2).filter(a => a !== '--watch' && a !== '-w');
-    return watch([...again, '--output', file], file);
+    return watch([...again, '--debugger', '--output', file], file, canType(system, options, given));
   }
   const input = inputOf(options.input, file);
   const hand = canType(system, options, given) ? handOf(options) : undefined;
@@ -194,7 +194,7 @@ async function recordGuest(system: string, guest: string, options: Options, give
   const untilTicks = /^@(\d{1,15})$/.exec(options.until ?? '')?.[1];
   const limit = options.limit ?? (hand ? NEVER : (input.limit ?? LIMIT_TICKS));
   try {
-    keyboard?.open();
+    await keyboard?.open();
     const { builtIn, ...what } = given;
     const result = await drive(
       record({

@@ -1,11 +1,12 @@
 /**
  * rewalk record --watch: the run goes on in a process of its own, and the debugger opens on the recording while it grows. So
- * one scrubs back without stopping the guest. Quitting the debugger ends the run, cleanly. What is typed into the guest is said beforehand (--input): a recording names its input in
- * its header, so nothing can be typed while it runs.
+ * one scrubs back without stopping the guest. Its stdin and stdout are the guest's console, for the debugger to type into.
+ * Quitting the debugger ends the run, cleanly.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { Trouble } from '../base/trouble.js';
+import { Live } from '../tui/live.js';
 import { open } from './open.js';
 
 const LOOK_MS = 20;
@@ -14,22 +15,30 @@ const CLOCKS_MS = 20;
 /** The header alone has a page; the debugger can open the file from then on. */
 const HEADER_BYTES = 4096;
 
-/** @param args of `rewalk record`, without --watch; `file` is where they say that the recording goes */
-export async function watch(args: readonly string[], file: string): Promise<number> {
+/**
+ * @param args of `rewalk record`, without --watch
+ * @param file where they say that the recording goes
+ * @param canType whether the guest reads its console
+ */
+export async function watch(args: readonly string[], file: string, canType: boolean): Promise<number> {
   if (!process.stdin.isTTY || !process.stdout.isTTY) throw new Trouble('--watch needs a terminal');
   const asked = Date.now();
   const child = spawn(process.execPath, [...process.execArgv, process.argv[1]!, ...args], {
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     detached: true, // Ctrl-C at this terminal is the debugger's
   });
   let said = '';
-  child.stderr?.on('data', (piece: Buffer) => {
+  child.stdin.on('error', () => {}); // the run is over: what is typed goes nowhere
+  const live = canType ? new Live(bytes => child.stdin.write(Buffer.from(bytes, 'latin1'))) : undefined;
+  child.stdout.on('data', (piece: Buffer) => live?.printed(piece.toString('latin1')));
+  child.stderr.on('data', (piece: Buffer) => {
     said = `${said}${piece.toString('utf8')}`.slice(-4096);
   });
   const ended = endOf(child);
   let over = false;
   void ended.then(() => {
     over = true;
+    live?.ended();
   });
   // An older file of this name is there until the image is known to load.
   const began = (): boolean => {
@@ -39,7 +48,7 @@ export async function watch(args: readonly string[], file: string): Promise<numb
   while (!over && !began()) await new Promise(resolve => setTimeout(resolve, LOOK_MS));
   try {
     if (over && (await ended) === 2) throw new Trouble(said.trim().replace(/^rewalk: /, '') || 'the run did not begin');
-    return await open(file, 'end', { follow: true });
+    return await open(file, 'end', { follow: true }, live);
   } finally {
     child.kill('SIGINT');
     await ended;

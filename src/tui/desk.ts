@@ -9,6 +9,7 @@ import { type Action, note } from './actions/action.js';
 import { typed } from './actions/prompt.js';
 import { bindingOf } from './keys.js';
 import { layoutOf } from './layout.js';
+import { leaveTyping, typeKey } from './live.js';
 import type { Broken } from './outside.js';
 import { detailLines } from './panes/detail.js';
 import { eventLines, eventsAround } from './panes/events.js';
@@ -44,6 +45,9 @@ function identity(value: object | undefined): number {
   return identities.get(value)!;
 }
 
+/** The console of the live run: answered at once, as a terminal does. */
+const typingLines = now((_, world) => world.outside.live?.lines() ?? []);
+
 const PANES: Readonly<Record<PaneId, Pane>> = {
   timeline: {
     quick: true,
@@ -72,12 +76,14 @@ const PANES: Readonly<Record<PaneId, Pane>> = {
   detail: {
     quick: false,
     key: (ui, world) =>
-      ui.topic === 'answer'
-        ? `answer ${identity(ui.answer)}`
-        : ui.topic === 'breaks'
-          ? `breaks ${identity(ui.breaks)}`
-          : `${place(ui)} ${ui.topic} ${identity(ui.thing)} ${identity(ui.view)} ${identity(world.notes.all)}`,
-    lines: detailLines,
+      ui.typing
+        ? `live ${world.outside.live?.version}`
+        : ui.topic === 'answer'
+          ? `answer ${identity(ui.answer)}`
+          : ui.topic === 'breaks'
+            ? `breaks ${identity(ui.breaks)}`
+            : `${place(ui)} ${ui.topic} ${identity(ui.thing)} ${identity(ui.view)} ${identity(world.notes.all)}`,
+    lines: (ui, world, size) => (ui.typing ? typingLines(ui, world, size) : detailLines(ui, world, size)),
   },
 };
 const ORDER: readonly PaneId[] = ['timeline', 'events', 'registers', 'detail', 'space'];
@@ -126,6 +132,7 @@ export class Desk {
     this.changed = changed;
     this.failed = failed;
     this.patience = patience;
+    if (world.outside.live) world.outside.live.changed = () => this.lively();
     this.quick();
     void world.outside.check(world.source).then(checking => {
       this.checking = checking;
@@ -155,7 +162,7 @@ export class Desk {
   }
   /** A key: answered in turn. Esc and Ctrl-C stop what runs. */
   press(key: string): void {
-    if ((key === 'escape' || key === 'C-c') && this.stop && this.progress) {
+    if (!this.ui.typing && (key === 'escape' || key === 'C-c') && this.stop && this.progress) {
       this.stop.abort(new Error('stopped'));
       this.queue.length = 0;
       return;
@@ -193,9 +200,8 @@ export class Desk {
   }
   private async act(next: string | Action): Promise<void> {
     const { ui, world } = this;
-    const binding = ui.prompt || typeof next !== 'string' ? undefined : bindingOf(next, ui.focus);
-    const action: Action | undefined =
-      typeof next !== 'string' ? next : ui.prompt ? (u, w, watch) => typed(u, w, next, watch) : binding?.action;
+    const binding = ui.prompt || ui.typing || typeof next !== 'string' ? undefined : bindingOf(next, ui.focus);
+    const action = typeof next === 'string' ? this.actionOf(next) : next;
     if (!action) return;
     const before = ui.message;
     const after = await this.run(binding?.does ?? 'looking', watch => action(ui, world, watch));
@@ -208,6 +214,18 @@ export class Desk {
     this.quick();
     this.changed();
     await new Promise(resolve => setImmediate(resolve)); // the frame is out before anything slow begins
+  }
+  private actionOf(key: string): Action | undefined {
+    const { ui } = this;
+    if (ui.typing) return typeKey(key);
+    return ui.prompt ? (u, w, watch) => typed(u, w, key, watch) : bindingOf(key, ui.focus)?.action;
+  }
+  /** The live run printed something, or is over. */
+  private lively(): void {
+    if (this.ui.typing && this.world.outside.live?.over) this.enqueue(leaveTyping);
+    if (!this.ui.typing) return;
+    this.quick();
+    this.changed();
   }
   /** Computes the first slow pane that is not up to date, unless a key comes in between. False when all are. */
   private async slow(): Promise<boolean> {
@@ -289,7 +307,12 @@ export class Desk {
     for (const id of ORDER) {
       const pane = PANES[id];
       const size = this.sizeOf(id);
-      if (!pane.quick || size.height === 0 || this.shown.get(id)?.key === this.keyOf(id)) continue;
+      if (
+        !(pane.quick || (this.ui.typing && id === 'detail')) ||
+        size.height === 0 ||
+        this.shown.get(id)?.key === this.keyOf(id)
+      )
+        continue;
       const work = withTrouble(pane.lines(this.ui, this.world, size));
       for (let n = 0; n < QUICK_STEPS; n++) {
         const step = work.next();

@@ -9,6 +9,7 @@ const grow: Action = change((ui, { source }) => {
   const before = source.count;
   if (!source.refresh()) return;
   if (ui.window.to >= before) ui.window.to = Math.max(1, source.count);
+  if (ui.message) ui.message = { ...ui.message }; // it stays: it answers a key, and this is none
   if (ui.at.seq === before - 1 && ui.at.sub === undefined) ui.at = { seq: source.count - 1 };
 });
 

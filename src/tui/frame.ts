@@ -21,7 +21,8 @@ export function paneLines(desk: Desk, place: Place): { readonly title: Line; rea
   const all = helping ? helpLines(pane) : desk.linesOf(pane);
   const top = topOf(ui, pane, all.length, height);
   const shown = all.slice(top, top + height);
-  const follows = !helping && pane !== 'events' && pane !== 'timeline' && pane !== 'registers' && pane === ui.focus;
+  const follows =
+    !helping && pane !== 'events' && pane !== 'timeline' && pane !== 'registers' && pane === ui.focus && !ui.typing;
   const cursor = ui.scroll[pane].cursor - top;
   const lines = follows
     ? shown.map((l, n) => (n === Math.min(cursor, shown.length - 1) ? { ...l, fill: 'selected' as const } : l))
@@ -57,7 +58,7 @@ function title(ui: Ui, pane: PaneId, desk: Desk, range: string): Line {
     events: `${ui.filter ? `  only: ${ui.filter}` : ''}${ui.folded ? '  folded' : ''}${ui.breaks.length > 0 ? `  ${ui.breaks.length} breaks` : ''}`,
     registers: '',
     space: `  ${viewText(ui.view)}${ui.mark === undefined ? '' : `  against ${ui.mark < 0 ? 'start' : `#${ui.mark}`}`}`,
-    detail: ui.help && ui.focus === pane ? 'keys' : ui.topic,
+    detail: ui.help && ui.focus === pane ? 'keys' : ui.typing ? 'console, live' : ui.topic,
   };
   const text = `${PANES.indexOf(pane) + 1} ${NAMES[pane]}${extra[pane]}`;
   return filled(pane === ui.focus ? 'focused' : 'title', text, span(range ? `  ${range}` : '', 'dim'));
@@ -72,6 +73,7 @@ function hintOf(word: string, world: World): string {
   return `${names.join(' ')}${summary ? `   ${names[0]}: ${summary}` : ''}`;
 }
 export function bottom({ ui, progress, world }: Desk): Line {
+  if (ui.typing) return line(span('typing into the guest  ', 'key'), span('Ctrl-] back to the debugger', 'dim'));
   if (ui.prompt) {
     const { kind, text } = ui.prompt;
     const hint = kind === 'command' && text ? `   ${hintOf(text.split(' ')[0]!, world)}` : '';

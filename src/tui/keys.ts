@@ -34,6 +34,7 @@ import {
 import { copy, copyCommand, why } from './actions/outside.js';
 import { ask, bookmark } from './actions/prompt.js';
 import { fold, foldAll, instruction, outOf, over, toBreak } from './actions/run.js';
+import { beginTyping, LEAVE, leaveTyping } from './live.js';
 import { PANES, type PaneId } from './state.js';
 
 export interface Binding {
@@ -99,6 +100,8 @@ export const BINDINGS: readonly Binding[] = [
   { keys: ['a'], does: 'show the instructions', action: showTopic('code'), shows: 'detail' },
   { keys: ['s'], does: 'show the call stack', action: showTopic('stack'), shows: 'detail' },
   { keys: ['v'], does: 'show the console up to now', action: showTopic('console'), shows: 'detail' },
+  { keys: ['I'], does: 'type into the guest, while it runs (record --watch)', action: beginTyping },
+  { keys: [LEAVE], does: 'while typing: back to the debugger', action: leaveTyping },
   { keys: ['w'], does: 'ask why: what was refused here, or what the run ended with', action: why, shows: 'detail' },
   { keys: ['W'], does: 'show the last answer of a verb', action: showTopic('answer'), shows: 'detail' },
   { keys: ['D'], does: 'show the breaks', action: showTopic('breaks'), shows: 'detail' },
@@ -176,7 +179,13 @@ const NAMED: readonly (readonly [keyof Pressed, string])[] = [
   ['backspace', 'backspace'],
   ['delete', 'backspace'],
 ];
-const SPELLED: Readonly<Record<string, string>> = { '\r': 'enter', '\n': 'enter', '\t': 'tab', ' ': 'space' };
+const SPELLED: Readonly<Record<string, string>> = {
+  '\r': 'enter',
+  '\n': 'enter',
+  '\t': 'tab',
+  ' ': 'space',
+  '\x1d': LEAVE,
+};
 /** The keys of one press, by name: keys struck quickly arrive as one text. */
 export function keyNames(input: string, pressed: Pressed): string[] {
   const named = NAMED.find(([flag]) => pressed[flag]);

@@ -5,6 +5,7 @@
 import type { Watch, Work } from '../base/work.js';
 import type { Rerun } from '../recording/rerun.js';
 import type { Source } from '../recording/source.js';
+import type { Live } from './live.js';
 
 export interface VerbName {
   readonly name: string;
@@ -35,6 +36,8 @@ export interface Outside {
   check(source: Source): Promise<Work<readonly Broken[]> | undefined>;
   /** Puts a text into the clipboard; false where there is none. */
   copy(text: string): boolean;
+  /** The run that makes the recording, while it goes on and can be typed into. */
+  readonly live?: Live | undefined;
 }
 
 const gone = 'not available here';

@@ -95,6 +95,8 @@ export interface Ui {
   /** The shell command that shows what was last done. */
   readonly shell: string;
   readonly help: boolean;
+  /** Keys go to the guest: live.ts. */
+  readonly typing: boolean;
   readonly size: { readonly columns: number; readonly rows: number };
   readonly quit: boolean;
 }
@@ -131,6 +133,7 @@ export function initial(at: Position, events: number, size: Ui['size']): Ui {
     message: undefined,
     shell: '',
     help: false,
+    typing: false,
     size,
     quit: false,
   };
