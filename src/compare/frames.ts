@@ -12,13 +12,11 @@
  */
 import { NO_FRAME } from '../events/kinds.js';
 
-/** A pair seen this often does not give way at its first break. */
-const FIRM = 2;
 const LOW_MAX = 1 << 20;
 
 /** Frame number to a number, 0 where nothing was put: an array for the frames of 4 GiB, a map for what a hostile file may have. */
 class Sparse {
-  private low = new Uint32Array(1 << 10);
+  low = new Uint32Array(1 << 10);
   private readonly high = new Map<number, number>();
 
   get(frame: number): number {
@@ -40,14 +38,21 @@ class Sparse {
   }
 }
 
-/** A renaming between the frames of two recordings. Partners are kept plus one, so that 0 is nobody. */
+/**
+ * A renaming between the frames of two recordings. Partners are kept plus one, so that 0 is nobody. Nothing here prefers a
+ * side: what is compared the other way round has the mirror image of it.
+ */
 export class Renaming {
   private readonly ab = new Sparse();
   private readonly ba = new Sparse();
-  /** How often a pair was seen, by frame of A. */
-  private readonly seen = new Sparse();
-  /** The break last seen at a frame of A: the partner it wanted. */
-  private readonly wanted = new Sparse();
+  /** By frame of A: its partner, once the pair was seen twice. Such a pair does not give way at its first break. */
+  private readonly firm = new Sparse();
+  /** A number for each pair, in the order in which they came, by frame of A. */
+  private readonly names = new Sparse();
+  private named = 0;
+  /** The break last seen at a frame of A, and of B: the partner it wanted. Breaks are rare. */
+  private readonly wantedOfA = new Map<number, number>();
+  private readonly wantedOfB = new Map<number, number>();
   /** True once a frame has another number in B. */
   renamed = false;
 
@@ -56,7 +61,7 @@ export class Renaming {
     if (a === NO_FRAME || b === NO_FRAME) return a === b ? 1 : -1;
     const partner = this.ab.get(a);
     if (partner === b + 1) {
-      if (this.seen.get(a) < FIRM) this.seen.set(a, this.seen.get(a) + 1);
+      this.firm.set(a, partner);
       return 1;
     }
     return partner === 0 && this.ba.get(b) === 0 ? 0 : -1;
@@ -65,27 +70,49 @@ export class Renaming {
   bind(a: number, b: number): void {
     if (a === NO_FRAME || b === NO_FRAME) return;
     const partner = this.ab.get(a);
-    if (partner !== b + 1) {
-      if (partner !== 0) this.ba.set(partner - 1, 0);
-      const back = this.ba.get(b);
-      if (back !== 0) this.ab.set(back - 1, 0);
-      this.ab.set(a, b + 1);
-      this.ba.set(b, a + 1);
-      this.seen.set(a, 0);
-      if (a !== b) this.renamed = true;
+    if (partner === b + 1) {
+      this.firm.set(a, partner);
+      return;
     }
-    this.seen.set(a, Math.min(FIRM, this.seen.get(a) + 1));
-    this.wanted.set(a, 0);
+    const back = this.ba.get(b);
+    if (partner !== 0) {
+      this.ba.set(partner - 1, 0);
+      this.firm.set(a, 0);
+    }
+    if (back !== 0) {
+      this.ab.set(back - 1, 0);
+      this.firm.set(back - 1, 0);
+    }
+    this.ab.set(a, b + 1);
+    this.ba.set(b, a + 1);
+    this.names.set(a, ++this.named);
+    if (a !== b) this.renamed = true;
+    if (this.wantedOfA.size > 0) {
+      this.wantedOfA.delete(a);
+      this.wantedOfB.delete(b);
+    }
   }
   /** The pair broke the bijection: what stood in its way gives way if it was seen but once, or if this is the second time. */
   broke(a: number, b: number): void {
     if (a === NO_FRAME || b === NO_FRAME) return;
     const back = this.ba.get(b);
-    const firm = Math.max(this.ab.get(a) === 0 ? 0 : this.seen.get(a), back === 0 ? 0 : this.seen.get(back - 1));
-    if (firm < FIRM || this.wanted.get(a) === b + 1) this.bind(a, b);
-    else this.wanted.set(a, b + 1);
+    const firm = this.firm.get(a) !== 0 || (back !== 0 && this.firm.get(back - 1) !== 0);
+    if (!firm || (this.wantedOfA.get(a) === b && this.wantedOfB.get(b) === a)) this.bind(a, b);
+    else {
+      this.wantedOfA.set(a, b);
+      this.wantedOfB.set(b, a);
+    }
+  }
+  /** By frame of A, as far as the array goes: partner + 1 of a pair that is firm, which nothing but a break changes. */
+  get firmly(): Uint32Array {
+    return this.firm.low;
   }
   /** A name for the frame that both sides share; 0 for one that has no partner. */
-  nameInA = (frame: number): number => (frame === NO_FRAME ? NO_FRAME : this.ab.get(frame));
-  nameInB = (frame: number): number => (frame === NO_FRAME ? NO_FRAME : this.ba.get(frame) === 0 ? 0 : frame + 1);
+  nameInA = (frame: number): number =>
+    frame === NO_FRAME ? NO_FRAME : this.ab.get(frame) === 0 ? 0 : this.names.get(frame);
+  nameInB = (frame: number): number => {
+    if (frame === NO_FRAME) return NO_FRAME;
+    const back = this.ba.get(frame);
+    return back === 0 ? 0 : this.names.get(back - 1);
+  };
 }

@@ -12,8 +12,9 @@ import type { Work } from '../base/work.js';
 import type { Same } from './same.js';
 import type { Side } from './side.js';
 
-const ANCHOR = 8;
-const FIRST_WINDOW = 64;
+/** So many events in a row that agree are no accident. */
+export const ANCHOR = 8;
+const FIRST_WINDOW = 24;
 /** Events of a side that are held at most. */
 const LAST_WINDOW = 1 << 17;
 /** Cells of the table of the longest common subsequence. */
@@ -66,31 +67,52 @@ export interface Parted {
   readonly skipB: number;
 }
 
+/** Two events that part, where the sides are known to agree again right behind them. */
+export function onlyThese(same: Same, seqA: number, seqB: number): Parted {
+  const [a, b] = [new Window(same.a, seqA), new Window(same.b, seqB)];
+  a.grow(same, 1);
+  b.grow(same, 1);
+  return { a, b, skipA: 1, skipB: 1 };
+}
+/** As `resync`, if they agree again nearby; undefined if they do not. */
+export function resyncNearby(same: Same, fromA: number, fromB: number): Parted | undefined {
+  const [a, b] = [new Window(same.a, fromA), new Window(same.b, fromB)];
+  return tryWindows(same, a, b, FIRST_WINDOW);
+}
 /** From two places where the sides differ to where they agree again; as far as the windows reach if they do not. */
 export function* resync(same: Same, fromA: number, fromB: number): Work<Parted> {
   const a = new Window(same.a, fromA);
   const b = new Window(same.b, fromB);
   for (let size = FIRST_WINDOW; ; size *= 2) {
-    a.grow(same, size);
-    b.grow(same, size);
-    const found = nearest(a.hashes, b.hashes);
-    const whole = a.ended && b.ended;
-    if (found && (whole || found.p + found.q <= size || size >= LAST_WINDOW))
-      return { a, b, skipA: Math.min(found.p, a.length), skipB: Math.min(found.q, b.length) };
+    const found = tryWindows(same, a, b, size);
+    if (found) return found;
     if (size >= LAST_WINDOW) return { a, b, skipA: a.length, skipB: b.length };
     yield { done: fromA, total: same.a.source.count };
   }
+}
+/** The nearest place at which they agree within windows of `size`, if none that is nearer can lie outside. */
+function tryWindows(same: Same, a: Window, b: Window, size: number): Parted | undefined {
+  a.grow(same, size);
+  b.grow(same, size);
+  const found = nearest(a.hashes, b.hashes);
+  const sure = (a.ended && b.ended) || size >= LAST_WINDOW;
+  if (!found || !(sure || found.p + found.q <= size - ANCHOR)) return undefined;
+  return { a, b, skipA: Math.min(found.p, a.length), skipB: Math.min(found.q, b.length) };
 }
 
 function nearest(a: readonly number[], b: readonly number[]): { p: number; q: number } | undefined {
   const first = new Map<number, number>();
   for (let q = b.length - ANCHOR; q >= 0; q--) first.set(gram(b, q), q);
-  let best: { p: number; q: number } | undefined;
+  let best: { readonly p: number; readonly q: number; readonly number: number } | undefined;
   for (let p = 0; p + ANCHOR <= a.length && (!best || p <= best.p + best.q); p++) {
-    const q = first.get(gram(a, p));
+    const number = gram(a, p);
+    const q = first.get(number);
     if (q === undefined || !alike(a, p, b, q)) continue;
-    const cost = p + q - (best ? best.p + best.q : Number.POSITIVE_INFINITY);
-    if (cost < 0 || (cost === 0 && Math.abs(p - q) < Math.abs(best!.p - best!.q))) best = { p, q };
+    // Where it is all the same, the numbers decide and not the side: swapped sides give the mirror image.
+    const better = best
+      ? p + q - (best.p + best.q) || Math.abs(p - q) - Math.abs(best.p - best.q) || number - best.number
+      : -1;
+    if (better < 0) best = { p, q, number };
   }
   return best;
 }

@@ -5,21 +5,24 @@
  * Beside it, a number for an event that two events share if they may be the same under the renaming as it is now: what
  * resynchronisation looks for (resync.ts).
  */
-import { type Block, type LooseColumns, listStart } from '../events/block.js';
-import { KIND_NAMES, KINDS, type KindName, SPACES, type Space } from '../events/kinds.js';
-import { wordOf } from '../events/lexicon.js';
-import type { AnyField, WordTable } from '../events/schema.js';
+import type { Block, LooseColumns } from '../events/block.js';
+import { KIND_NAMES, type KindName, NO_FRAME, SPACES, type Space } from '../events/kinds.js';
+import type { WordTable } from '../events/schema.js';
 import type { PagingFormat } from '../isa/isa.js';
 import { formatOf } from '../state/formats.js';
+import { type Look, lookOf, type Rows } from './columns.js';
 import { Renaming } from './frames.js';
+import { type Check, checkOf, fieldCheck, type Hash, hashOf, mix } from './made.js';
 import { RULES_OF, type Rule } from './rules.js';
 import { hashText, type Side } from './side.js';
 
-type Check = (k: Same, a: LooseColumns, i: number, b: LooseColumns, j: number) => boolean;
-type Hash = (k: Same, side: Side, c: LooseColumns, i: number) => number;
 const TABLES: readonly WordTable[] = ['frameType', 'path', 'class', 'batch', 'format', 'object'];
 const HOSTS = new Set<number>([SPACES.indexOf('shadow'), SPACES.indexOf('host')]);
 const WORD = /[0-9a-f]+/g;
+/** Fields of each kind that name frames. */
+const FRAMES_OF = Object.fromEntries(
+  KIND_NAMES.map(kind => [kind, Object.entries(RULES_OF[kind]).filter(([, r]) => r === 'frame' || r === 'entry')]),
+) as unknown as Readonly<Record<KindName, readonly (readonly [string, Rule])[]>>;
 
 /** What is known while two recordings are compared: the renaming, the words, the sides. */
 export class Same {
@@ -28,32 +31,35 @@ export class Same {
   /** Frames of guest and master tables, and of host and shadow tables. */
   readonly guest = new Renaming();
   readonly host = new Renaming();
-  /** Some pair of the event looked at is new. */
-  private fresh = false;
+  /**
+   * So far every frame was itself on both sides, so nothing was learned of them: whoever only reads numbers need not decode what
+   * is stored alike. The first pair that is not sets `asked`, and has no answer; then `learn` what went by.
+   */
+  presuming = true;
+  asked = false;
+  /** Pairs of the event looked at that are new: how many, their frames, and if they are the host's. */
+  private fresh = 0;
+  private readonly freshA: number[] = [];
+  private readonly freshB: number[] = [];
+  private readonly freshHost: boolean[] = [];
   /** New pairs are taken in, breaks noted. */
   private learning = false;
-  private readonly words: Readonly<Record<string, readonly number[]>>;
+  private readonly words: ReadonlyMap<Side, Readonly<Record<string, Uint32Array>>>;
   private readonly formats: readonly (PagingFormat | undefined)[];
   private readonly checks: readonly Check[];
   private readonly hashes: readonly Hash[];
+  private readonly looks: readonly (readonly Look[])[];
+  /** By kind: the same numbers say the same. */
+  private readonly plain: readonly boolean[];
   /** Addresses mean the same on both sides: the same images. */
-  private readonly sameBuild: boolean;
+  readonly sameBuild: boolean;
   private readonly without: ReadonlySet<string>;
 
   /** @param fields that make no difference, as `kind.field` */
   constructor(a: Side, b: Side, fields: readonly string[] = []) {
     this.a = a;
     this.b = b;
-    const [la, lb] = [a.source.lexicon, b.source.lexicon];
-    this.words = Object.fromEntries(
-      TABLES.map(t => [
-        t,
-        Array.from({ length: 256 }, (_, n) => {
-          const at = la.words[t]?.indexOf(wordOf(lb, t, n)) ?? -1;
-          return at >= 0 ? at : la.words[t]?.[n] === undefined && lb.words[t]?.[n] === undefined ? n : 256 + n;
-        }),
-      ]),
-    );
+    this.words = new Map([a, b].map(side => [side, numbersOf(side)]));
     this.formats = SPACES.map(space => formatOf(a.source, space as Space));
     const images = (s: Side): string => s.source.header.images.map(i => i.sha256).join();
     const nameless = a.source.symbols.length + b.source.symbols.length === 0;
@@ -64,6 +70,13 @@ export class Same {
       Object.entries(RULES_OF[kind]).filter(([field]) => !without.has(`${kind}.${field}`));
     this.checks = KIND_NAMES.map(kind => checkOf(kind, rules(kind)));
     this.hashes = KIND_NAMES.map(kind => hashOf(kind, rules(kind)));
+    this.looks = KIND_NAMES.map(kind =>
+      rules(kind).flatMap(([name, rule]) => [lookOf(kind, name, rule)].filter(l => l !== undefined)),
+    );
+    const sameWords = JSON.stringify(a.source.lexicon.words) === JSON.stringify(b.source.lexicon.words);
+    const says = (rule: Rule): boolean =>
+      rule === 'word' ? sameWords : rule === 'code' ? this.sameBuild : rule !== 'stack';
+    this.plain = KIND_NAMES.map(kind => rules(kind).every(([, rule]) => says(rule)));
   }
 
   /** True if the two events, of one kind, are the same; then their frames are known to be the same. */
@@ -74,15 +87,31 @@ export class Same {
     const a = blockA.col[name] as unknown as LooseColumns;
     const b = blockB.col[name] as unknown as LooseColumns;
     const [x, y] = [blockA.row[i]!, blockB.row[j]!];
-    this.fresh = false;
-    const check = this.checks[kind]!;
-    if (!check(this, a, x, b, y)) return false;
-    if (this.fresh) {
-      this.learning = true;
-      check(this, a, x, b, y);
-      this.learning = false;
+    this.fresh = 0;
+    if (!this.checks[kind]!(this, a, x, b, y)) return false;
+    for (let n = 0; n < this.fresh; n++) {
+      const r = this.freshHost[n] ? this.host : this.guest;
+      const [fa, fb] = [this.freshA[n]!, this.freshB[n]!];
+      if (r.look(fa, fb) < 0) r.broke(fa, fb);
+      else r.bind(fa, fb);
     }
     return true;
+  }
+  /** Frames of event i of a block are themselves on both sides. */
+  learn(block: Block, i: number): void {
+    const kind = KIND_NAMES[block.kind[i]!]!;
+    const c = block.col[kind] as unknown as LooseColumns;
+    this.learning = true;
+    for (const [name, rule] of FRAMES_OF[kind]) fieldCheck(kind, name, rule)(this, c, block.row[i]!, c, block.row[i]!);
+    this.learning = false;
+  }
+  /** True if rows of a kind are the same whatever they are, since the numbers are and say all. */
+  isPlain(kind: number): boolean {
+    return this.presuming && this.plain[kind]!;
+  }
+  /** Marks the rows of a kind that are not surely the same (columns.ts). */
+  look(kind: number, rows: Rows): void {
+    for (const look of this.looks[kind]!) look(this, rows);
   }
   /** The fields in which two events of one kind differ. What breaks the renaming is noted. */
   fields(blockA: Block, i: number, blockB: Block, j: number): string[] {
@@ -110,12 +139,20 @@ export class Same {
     return HOSTS.has(space) ? this.host : this.guest;
   }
   frame(r: Renaming, fa: number, fb: number): boolean {
+    if (this.presuming) {
+      if (fa !== fb) this.asked = true;
+      return fa === fb;
+    }
     const found = r.look(fa, fb);
     if (found === 1) return true;
     if (this.learning) {
       if (found === 0) r.bind(fa, fb);
       else r.broke(fa, fb);
-    } else this.fresh = true;
+    } else if (found === 0) {
+      this.freshA[this.fresh] = fa;
+      this.freshB[this.fresh] = fb;
+      this.freshHost[this.fresh++] = r === this.host;
+    }
     return found === 0;
   }
   /** Two entries of tables: the frames behind them renamed, all other bits alike. */
@@ -132,15 +169,24 @@ export class Same {
     const levels = this.formats[space]?.levels;
     return levels?.[levels.length - number];
   }
-  word(table: string, a: number, b: number): boolean {
-    return a === this.words[table]![b];
-  }
-  /** The word of a side as side a numbers it. */
-  wordIn(table: string, side: Side, n: number): number {
-    return side === this.a ? n : this.words[table]![n]!;
+  /** By word of the side a number that stands for it on both. */
+  wordsOf(side: Side, table: string): Uint32Array {
+    return this.words.get(side)![table]!;
   }
   stack(a: number, b: number): boolean {
-    return a === b && a === 0 ? true : this.a.stack(a).hash === this.b.stack(b).hash;
+    return (a | b) === 0 || this.a.stackHash(a) === this.b.stackHash(b);
+  }
+  /** As `entry`, but only by frames that are firm; learns nothing. */
+  sureEntry(space: number, level: number, aLo: number, aHi: number, bLo: number, bHi: number): boolean {
+    if (this.presuming) return aLo === bLo && aHi === bHi;
+    const l = this.levelOf(space, level);
+    if (!l) return aLo === bLo && aHi === bHi;
+    const ta = l.target(aLo, aHi);
+    const tb = l.target(bLo, bHi);
+    if (ta < 0 || tb < 0) return ta === tb && aLo === bLo && aHi === bHi;
+    if ((aLo - (ta << 12)) >>> 0 !== (bLo - (tb << 12)) >>> 0 || aHi - (ta >>> 20) !== bHi - (tb >>> 20)) return false;
+    const { firmly } = this.renaming(space);
+    return ta < firmly.length && firmly[ta] === tb + 1;
   }
   code(aLo: number, aHi: number, bLo: number, bHi: number): boolean {
     if (this.sameBuild && aLo === bLo && aHi === bHi) return true;
@@ -176,6 +222,7 @@ export class Same {
   }
   /** The name of a frame that both sides share. */
   shared(r: Renaming, side: Side, frame: number): number {
+    if (this.presuming) return frame === NO_FRAME ? NO_FRAME : frame + 1;
     return side === this.a ? r.nameInA(frame) : r.nameInB(frame);
   }
   hashEntry(side: Side, space: number, level: number, lo: number, hi: number): number {
@@ -204,130 +251,14 @@ export class Same {
   }
 }
 
-const mix = (h: number, v: number): number => {
-  const x = Math.imul(h ^ v, 0x9e3779b1);
-  return x ^ (x >>> 15);
-};
-const latin1 = (c: LooseColumns, name: string, row: number): string => {
-  const ends = c[`${name}End`] as Uint32Array;
-  return Buffer.from(c[`${name}Bytes`]!.subarray(listStart(ends, row), ends[row]!) as Uint8Array).toString('latin1');
-};
-/** Runs `each` for the items of two lists, as (index in pool a, index in pool b); false if their lengths differ. */
-const lists = (
-  a: LooseColumns,
-  i: number,
-  b: LooseColumns,
-  j: number,
-  name: string,
-  each: (x: number, y: number) => boolean,
-): boolean => {
-  const [ea, eb] = [a[`${name}End`] as Uint32Array, b[`${name}End`] as Uint32Array];
-  const [x, y] = [listStart(ea, i), listStart(eb, j)];
-  const n = ea[i]! - x;
-  if (n !== eb[j]! - y) return false;
-  let same = true;
-  for (let at = 0; at < n; at++) if (!each(x + at, y + at)) same = false;
-  return same;
-};
-const hashList = (c: LooseColumns, i: number, name: string, each: (x: number) => number): number => {
-  const ends = c[`${name}End`] as Uint32Array;
-  let h = 0;
-  for (let x = listStart(ends, i); x < ends[i]!; x++) h = mix(h, each(x));
-  return h;
-};
-
-/** JavaScript that is true if the field is the same in row i of columns a and row j of b. */
-function sameSource(kind: KindName, name: string, rule: Rule): string {
-  const f = (KINDS[kind].fields as Record<string, AnyField>)[name]!;
-  const pair = `a.${name}Lo[i], a.${name}Hi[i], b.${name}Lo[j], b.${name}Hi[j]`;
-  const items = `a.${name}Lo[x], a.${name}Hi[x], b.${name}Lo[y], b.${name}Hi[y]`;
-  const list = f.shape === 'u64s';
-  const space = 'space' in KINDS[kind].fields ? 'a.space[i]' : '0';
-  switch (rule) {
-    case 'exact':
-      return f.shape === 'pair'
-        ? `a.${name}Lo[i] === b.${name}Lo[j] && a.${name}Hi[i] === b.${name}Hi[j]`
-        : `a.${name}[i] === b.${name}[j]`;
-    case 'word':
-      return `k.word('${f.table}', a.${name}[i], b.${name}[j])`;
-    case 'stack':
-      return `k.stack(a.${name}[i], b.${name}[j])`;
-    case 'frame':
-      return `k.frame(k.renaming(${space}), a.${name}[i], b.${name}[j])`;
-    case 'entry':
-      return list
-        ? `lists(a, i, b, j, '${name}', (x, y) => k.entry(${space}, a.level[i], ${items}))`
-        : `k.entry(${space}, a.level[i], ${pair})`;
-    case 'change':
-      return `((a.${name}[i] - a.old[i]) | 0) === ((b.${name}[j] - b.old[j]) | 0)`;
-    case 'text':
-      return `k.text(latin1(a, '${name}', i), latin1(b, '${name}', j))`;
-    case 'address':
-    case 'code':
-    case 'value':
-      return list ? `lists(a, i, b, j, '${name}', (x, y) => k.${rule}(${items}))` : `k.${rule}(${pair})`;
-    case 'skip':
-      return 'true';
-  }
-}
-function hashSource(kind: KindName, name: string, rule: Rule): string {
-  const f = (KINDS[kind].fields as Record<string, AnyField>)[name]!;
-  const list = f.shape === 'u64s';
-  const pair = list ? `c.${name}Lo[x], c.${name}Hi[x]` : `c.${name}Lo[i], c.${name}Hi[i]`;
-  const space = 'space' in KINDS[kind].fields ? 'c.space[i]' : '0';
-  const each = (what: string): string => (list ? `hashList(c, i, '${name}', x => ${what})` : what);
-  switch (rule) {
-    case 'exact':
-      return f.shape === 'pair' ? `mix(c.${name}Lo[i], c.${name}Hi[i])` : `c.${name}[i]`;
-    case 'word':
-      return `k.wordIn('${f.table}', s, c.${name}[i])`;
-    case 'stack':
-      return `s.stack(c.${name}[i]).hash`;
-    case 'frame':
-      return `k.shared(k.renaming(${space}), s, c.${name}[i])`;
-    case 'entry':
-      return each(`k.hashEntry(s, ${space}, c.level[i], ${pair})`);
-    case 'change':
-      return `(c.${name}[i] - c.old[i]) | 0`;
-    case 'text':
-      return `k.hashString(latin1(c, '${name}', i))`;
-    case 'address':
-      return each(`k.hashAddress(s, ${pair})`);
-    case 'code':
-      return each(`k.hashCode(s, ${pair})`);
-    case 'value':
-      return each(`k.hashValue(s, ${pair})`);
-    case 'skip':
-      return '0';
-  }
-}
-
-/** Frames last: the other fields say cheaply that two events are not the same. */
-const LATE = new Set<Rule>(['frame', 'entry', 'value', 'text']);
-const made = new Map<string, unknown>();
-/** A function made of text, once for each text. */
-function make<F>(parameters: string, body: string): F {
-  const key = `${parameters}: ${body}`;
-  let f = made.get(key);
-  if (!f) {
-    const names = { mix, latin1, lists, hashList };
-    f = new Function(...Object.keys(names), `return (${parameters}) => { return ${body}; }`)(...Object.values(names));
-    made.set(key, f);
-  }
-  return f as F;
-}
-type Rules = readonly (readonly [field: string, rule: Rule])[];
-const checkOf = (kind: KindName, rules: Rules): Check => {
-  const inOrder = [...rules.filter(([, r]) => !LATE.has(r)), ...rules.filter(([, r]) => LATE.has(r))];
-  const parts = inOrder.filter(([, r]) => r !== 'skip').map(([n, r]) => sameSource(kind, n, r));
-  return make('k, a, i, b, j', parts.join(' && ') || 'true');
-};
-const hashOf = (kind: KindName, rules: Rules): Hash => {
-  const parts = rules.filter(([, r]) => r !== 'skip').map(([n, r]) => hashSource(kind, n, r));
-  return make(
-    'k, s, c, i',
-    parts.reduce((h, part) => `mix(${h}, ${part})`, '1'),
+/** For each table of words: by number of the side's lexicon a hash of the word, the number itself where it has none. */
+const numbersOf = ({ source: { lexicon } }: Side): Record<string, Uint32Array> =>
+  Object.fromEntries(
+    TABLES.map(t => [
+      t,
+      Uint32Array.from({ length: 256 }, (_, n) => {
+        const word = lexicon.words[t]?.[n];
+        return word === undefined ? n : hashText(word);
+      }),
+    ]),
   );
-};
-const fieldCheck = (kind: KindName, name: string, rule: Rule): Check =>
-  make('k, a, i, b, j', sameSource(kind, name, rule));

@@ -37,8 +37,11 @@ export class Side {
   readonly syscall: number;
   /** By kind number: 1 for kinds that are not looked at. */
   private readonly aside: Uint8Array;
+  /** Whether an event counts is decided by its kind alone. */
+  readonly byKind: boolean;
   private readonly functions: ReadonlySet<string>;
   private readonly paths: ReadonlySet<number>;
+  private readonly stackHashes: number[] = [];
   private readonly stackNames = new Map<number, { readonly hash: number; readonly names: readonly string[] }>();
   private readonly addresses = new Map<bigint, { readonly name: string; readonly offset: number } | undefined>();
 
@@ -50,14 +53,14 @@ export class Side {
     this.functions = new Set(ignored.functions);
     const paths = source.lexicon.words.path ?? [];
     this.paths = new Set(ignored.paths.map(p => paths.indexOf(p)));
+    this.byKind = this.functions.size === 0 && this.paths.size === 0;
   }
 
   /** The first event at or after i of the block that counts, block.count if none does. */
   next(block: Block, i: number): number {
-    const { aside } = this;
+    const { aside, byKind } = this;
     const { kind, count } = block;
-    const plain = this.functions.size === 0 && this.paths.size === 0;
-    for (; i < count; i++) if (aside[kind[i]!] === 0 && (plain || !this.isIgnored(block, i))) return i;
+    for (; i < count; i++) if (aside[kind[i]!] === 0 && (byKind || !this.isIgnored(block, i))) return i;
     return count;
   }
 
@@ -76,6 +79,19 @@ export class Side {
     return false;
   }
 
+  /** A number for the functions of a stack. */
+  stackHash(id: number): number {
+    const { stackHashes } = this;
+    return id < stackHashes.length ? stackHashes[id]! : this.learnStack(id);
+  }
+  private learnStack(id: number): number {
+    const { hash } = this.stack(id);
+    // Stacks are numbered in order; what a damaged recording names is not.
+    while (this.stackHashes.length < id && id < CACHE_MAX)
+      this.stackHashes.push(this.stack(this.stackHashes.length).hash);
+    if (this.stackHashes.length === id) this.stackHashes.push(hash);
+    return hash;
+  }
   /** The functions of a stack, innermost first, and one number for all of them. */
   stack(id: number): { readonly hash: number; readonly names: readonly string[] } {
     let known = this.stackNames.get(id);

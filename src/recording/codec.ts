@@ -19,6 +19,7 @@ import { encodeColumn } from './column-encode.js';
 import type { Numbers } from './column-tags.js';
 import { Head, type Order } from './head.js';
 import { type KindPlan, LAYOUT, type Layout, missingColumns, PLAN, type Plan, planOf } from './layout.js';
+import { type StoredPieces, sameStored } from './pieces.js';
 import {
   type Loose,
   RegisterFile,
@@ -218,6 +219,8 @@ function lengthsOf(ends: Numbers, rows: number): Uint32Array {
 export interface Body {
   readonly bytes: Uint8Array;
   need(from: number, to: number): void;
+  /** How bytes from .. to-1 are stored; undefined where they never were. */
+  readonly storedAt?: (from: number, to: number) => StoredPieces;
 }
 export const wholeBody = (bytes: Uint8Array): Body => ({ bytes, need: () => {} });
 
@@ -229,12 +232,15 @@ export interface Reading {
   readonly kindHere: Uint8Array;
   /** By number in the file: columns of the kind that the file has not. */
   readonly missing: readonly (readonly ColumnSpec[])[];
+  /** The same for recordings of the same layout. */
+  readonly key: string;
 }
 export const readingOf = (layout: Layout): Reading => ({
   layout,
   plan: planOf(layout),
   kindHere: Uint8Array.from(layout, k => KIND_NAMES.indexOf(k.name as KindName)),
   missing: layout.map(missingColumns),
+  key: JSON.stringify(layout),
 });
 /** For bodies that this program wrote. */
 export const OWN: Reading = readingOf(LAYOUT);
@@ -271,7 +277,26 @@ KIND_NAMES.forEach((name, kind) => {
 export interface DecodedBlock extends Block {
   /** Bytes of memory it holds; grows as columns are made. */
   readonly held: number;
+  readonly origin: Origin;
 }
+/** Where a block's columns come from, for another block that may have the same. */
+interface Origin {
+  readonly reading: Reading;
+  readonly body: Body;
+  readonly parts: ReadonlyMap<number, Part>;
+}
+/** True if two blocks have the same columns of a kind, as far as that shows without decoding them. */
+export function storedAlike(a: Block, b: Block, kind: number): boolean {
+  const [x, y] = [a, b].map(block => ('origin' in block ? (block as DecodedBlock).origin : undefined));
+  const [p, q] = [x?.parts.get(kind), y?.parts.get(kind)];
+  return a === b || (!!p && !!q && x!.reading.key === y!.reading.key && sameParts(x!.body, p, y!.body, q));
+}
+/** True if two parts have the same bytes, as far as that shows without inflating them. */
+const sameParts = (a: Body, x: Part, b: Body, y: Part): boolean =>
+  x.rows === y.rows &&
+  a.storedAt !== undefined &&
+  b.storedAt !== undefined &&
+  sameStored(a.storedAt(x.from, x.to), b.storedAt(y.from, y.to));
 
 export interface DecodeOptions {
   readonly reading?: Reading;
@@ -285,6 +310,8 @@ export interface DecodeOptions {
   readonly ticks?: readonly [first: number, last: number];
   /** What an error message begins with: the file and the place. */
   readonly where?: string;
+  /** A block of another recording of the same layout: columns that are stored alike are taken from it, and never written to. */
+  readonly like?: DecodedBlock | undefined;
 }
 
 /**
@@ -350,9 +377,12 @@ function decode(body: Body, first: number, options: DecodeOptions): DecodedBlock
     causes,
     ticks,
   });
+  const like = options.like?.origin.reading.key === reading.key ? options.like : undefined;
   const make = (kind: number): Loose => {
     const part = parts.get(kind);
     if (!part) return EMPTY[kind]!;
+    const twin = part.plan.registers ? undefined : like?.origin.parts.get(kind);
+    if (twin && sameParts(like!.origin.body, twin, body, part)) return like!.col[KIND_NAMES[kind]!] as unknown as Loose;
     try {
       const from = new Bytes(body.bytes, part.from, part.to, body.need);
       const columns = decodePart(from, part, kind, block, reading, items);
@@ -371,7 +401,12 @@ function decode(body: Body, first: number, options: DecodeOptions): DecodedBlock
       throw placed(error, where);
     }
   };
-  const block = new BodyBlock(first, count, rows, col, { head, ofHead, held: () => held });
+  const block = new BodyBlock(first, count, rows, col, {
+    head,
+    ofHead,
+    held: () => held,
+    origin: { reading, body, parts },
+  });
   return block;
 }
 
@@ -380,12 +415,14 @@ interface Making {
   readonly head: Head;
   readonly ofHead: <T>(made: () => T) => T;
   readonly held: () => number;
+  readonly origin: Origin;
 }
 class BodyBlock implements DecodedBlock {
   readonly first: number;
   readonly count: number;
   readonly rows: Uint32Array;
   readonly col: BlockColumns;
+  readonly origin: Origin;
   private readonly making: Making;
   private order: Order | undefined;
   private times: Float64Array | undefined;
@@ -398,6 +435,7 @@ class BodyBlock implements DecodedBlock {
     this.rows = rows;
     this.col = col;
     this.making = making;
+    this.origin = making.origin;
   }
   get held(): number {
     return this.making.held();

@@ -102,5 +102,25 @@ export function unpackBody({ table, stored }: Packed, most: number): Body {
       done[n] = 1;
     }
   };
-  return { bytes, need };
+  const storedAt = (from: number, to: number): StoredPieces => {
+    let [first, end] = [0, pieces];
+    while (first < pieces && starts[first + 1]! <= from) first++;
+    while (end > first && starts[end - 1]! >= to) end--;
+    return {
+      offset: from - starts[first]!,
+      table: table.subarray(8 * first, 8 * end),
+      stored: stored.subarray(places[first]!, places[end]!),
+    };
+  };
+  return { bytes, need, storedAt };
 }
+/** The pieces of a file that hold some bytes of a body, as they are stored. */
+export interface StoredPieces {
+  /** Bytes of the first piece before those asked for. */
+  readonly offset: number;
+  readonly table: Uint8Array;
+  readonly stored: Uint8Array;
+}
+/** True if both hold the same bytes, as far as that shows without inflating them: the same compressor made the same of them. */
+export const sameStored = (a: StoredPieces, b: StoredPieces): boolean =>
+  a.offset === b.offset && Buffer.compare(a.table, b.table) === 0 && Buffer.compare(a.stored, b.stored) === 0;

@@ -138,10 +138,10 @@ class FileRecording implements Recording {
     return low;
   }
 
-  chunk(n: number): Block {
+  chunk(n: number, like?: Block): Block {
     if (this.lastChunk?.n === n) return this.lastChunk.block;
     const place = this.directory.chunks[n];
-    const block = place ? this.cached(n, place) : this.tail!.block;
+    const block = place ? this.cached(n, place, like) : this.tail!.block;
     this.lastChunk = { n, block };
     return block;
   }
@@ -280,7 +280,7 @@ class FileRecording implements Recording {
     };
   }
 
-  private cached(key: number, place: ChunkPlace): Block {
+  private cached(key: number, place: ChunkPlace, like?: Block): Block {
     const { cache } = this;
     let block = cache.get(key);
     if (block) cache.delete(key);
@@ -288,7 +288,7 @@ class FileRecording implements Recording {
       const envelope = this.unpackAt(place.place, bytes => unpackChunk(bytes, this.reading.layout.length));
       if (!sameHead(envelope, place))
         throw new Trouble(`${this.name}: damaged at byte ${place.place.offset}: the chunk is not what the footer says`);
-      block = this.decode(place.place.offset, envelope, place.place.type === FRAME.chunk);
+      block = this.decode(place.place.offset, envelope, place.place.type === FRAME.chunk, like);
       let held = block.held;
       for (const b of cache.values()) held += b.held;
       for (const [oldest, b] of cache) {
@@ -301,15 +301,17 @@ class FileRecording implements Recording {
     return block;
   }
 
-  private decode(offset: number, envelope: ChunkEnvelope, causes: boolean): DecodedBlock {
+  private decode(offset: number, envelope: ChunkEnvelope, causes: boolean, other?: Block): DecodedBlock {
     const where = `${this.name}: damaged at byte ${offset}`;
     const { reading } = this;
     try {
+      const like = other && 'origin' in other ? (other as DecodedBlock) : undefined;
       const block = decodeBody(unpackBody(envelope.packed, BODY_MAX), envelope.first, {
         reading,
         causes,
         ticks: [envelope.firstTicks, envelope.lastTicks],
         where,
+        like,
       });
       const fits =
         block.count === envelope.count && envelope.rows.every((n, k) => block.rows[reading.kindHere[k]!] === n);

@@ -123,8 +123,11 @@ export interface Source {
   readonly damage: { readonly offset: number; readonly reason: string } | undefined;
   /** Index of the chunk that holds event seq. */
   chunkOf(seq: number): number;
-  /** The decoded chunk; cached (least recently used first out). */
-  chunk(n: number): Block;
+  /**
+   * The decoded chunk; cached (least recently used first out). Nobody writes to it.
+   * @param like a chunk of another recording: what is stored alike is shared with it instead of decoded again
+   */
+  chunk(n: number, like?: Block): Block;
   readonly index: Index;
   readonly keyframes: readonly KeyframeInfo[];
   keyframe(n: number): Keyframe;
