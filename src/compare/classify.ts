@@ -7,7 +7,7 @@
  *   re-batched    the same work in other batches  other effect  at the same place something else happened
  */
 import type { Block } from '../events/block.js';
-import { KIND, KIND_NAMES } from '../events/kinds.js';
+import { KIND, KIND_NAMES, type KindName } from '../events/kinds.js';
 import { callName } from '../events/lexicon.js';
 import { type Parted, pairUp } from './resync.js';
 import { LANDMARKS } from './rules.js';
@@ -80,36 +80,34 @@ function nameOf(side: Side, seq: number): string {
 
 /** The differences among the events two sides skip before they agree again, in order. */
 export function classify(same: Same, { a, b, skipA, skipB }: Parted): Difference[] {
-  const pairs = pairUp(a.hashes, skipA, b.hashes, skipB);
+  const pairs = withoutChance(pairUp(a.hashes, skipA, b.hashes, skipB), skipA, skipB, k =>
+    LANDMARKS.has(kindAt(same.a, a.seqs[k]!) as never),
+  );
   const found: Difference[] = [];
   const left = { a: [] as number[], b: [] as number[] };
   let [x, y] = [0, 0];
-  const gap = (toA: number, toB: number): void => {
-    const [inA, inB] = [toA - x, toB - y];
-    if (inA === inB)
-      for (let k = 0; k < inA; k++) {
-        const [sa, sb] = [a.seqs[x + k]!, b.seqs[y + k]!];
-        const effects = !LANDMARKS.has(kindAt(same.a, sa) as never) && !LANDMARKS.has(kindAt(same.b, sb) as never);
-        const spans = { a: { from: sa, seqs: [sa] }, b: { from: sb, seqs: [sb] }, fields: [] };
-        if (hashElsewhere(x + k, y + k)) one(x + k, y + k);
-        else if (comparable(same, sa, sb)) found.push(...[compareAt(same, sa, sb)].filter(d => d !== undefined));
-        else if (effects) found.push({ class: 'other effect', ...spans });
-        else one(x + k, y + k);
-      }
-    else {
-      for (let k = x; k < toA; k++) left.a.push(k);
-      for (let k = y; k < toB; k++) left.b.push(k);
-      if (inA > 0) found.push({ class: 'missing', a: spanOf(a, x, toA), b: spanOf(b, y, y), fields: [] });
-      if (inB > 0) found.push({ class: 'extra', a: spanOf(a, toA, toA), b: spanOf(b, y, toB), fields: [] });
-    }
+  /** Events that have nothing to do with each other: what is missing, and what came instead. */
+  const apart = (toA: number, toB: number): void => {
+    for (let k = x; k < toA; k++) left.a.push(k);
+    for (let k = y; k < toB; k++) left.b.push(k);
+    if (toA > x) found.push({ class: 'missing', a: spanOf(a, x, toA), b: spanOf(b, y, y), fields: [] });
+    if (toB > y) found.push({ class: 'extra', a: spanOf(a, x, x), b: spanOf(b, y, toB), fields: [] });
     [x, y] = [toA, toB];
   };
-  const one = (p: number, q: number): void => {
-    left.a.push(p);
-    left.b.push(q);
-    const [sa, sb] = [a.seqs[p]!, b.seqs[q]!];
-    found.push({ class: 'missing', a: { from: sa, seqs: [sa] }, b: { from: sb, seqs: [] }, fields: [] });
-    found.push({ class: 'extra', a: { from: sa + 1, seqs: [] }, b: { from: sb, seqs: [sb] }, fields: [] });
+  const gap = (toA: number, toB: number): void => {
+    const pairwise = toA - x === toB - y;
+    for (let [p, q] = [x, y]; pairwise && p < toA; p++, q++) {
+      const [sa, sb] = [a.seqs[p]!, b.seqs[q]!];
+      const effects = !LANDMARKS.has(kindAt(same.a, sa) as never) && !LANDMARKS.has(kindAt(same.b, sb) as never);
+      const alike = !hashElsewhere(p, q) && comparable(same, sa, sb);
+      if (!alike && (hashElsewhere(p, q) || !effects)) continue;
+      apart(p, q);
+      const spans = { a: { from: sa, seqs: [sa] }, b: { from: sb, seqs: [sb] }, fields: [] };
+      const d = alike ? compareAt(same, sa, sb) : ({ class: 'other effect', ...spans } as const);
+      if (d) found.push(d);
+      [x, y] = [p + 1, q + 1];
+    }
+    apart(toA, toB);
   };
   const inA = new Set(a.hashes.slice(0, skipA));
   const inB = new Set(b.hashes.slice(0, skipB));
@@ -131,7 +129,30 @@ export function classify(same: Same, { a, b, skipA, skipB }: Parted): Difference
     return merge(
       found.map(d => (d.class === 'value' || d.class === 'other effect' ? d : { ...d, class: 're-batched' })),
     );
-  return merge(reorder(found, a, b));
+  return merge(reorder(same, found, a, b));
+}
+type Pairs = readonly [number, number][];
+/**
+ * Pairs that are no accident. Among events of which one side has many and the other none, a result or a flush that both happen
+ * to have says nothing: a run of such pairs that is shorter than what surrounds it, and has nothing of note, is dropped.
+ */
+function withoutChance(pairs: Pairs, endA: number, endB: number, isOfNote: (inA: number) => boolean): Pairs {
+  const runs: [number, number][][] = [];
+  for (const [p, q] of pairs) {
+    const last = runs.at(-1)?.at(-1);
+    if (last && last[0] === p - 1 && last[1] === q - 1) runs.at(-1)!.push([p, q]);
+    else runs.push([[p, q]]);
+  }
+  /** How much more one side has between two runs: what is between them may be one event for another, or none for many. */
+  const more = (from: Pairs | undefined, to: Pairs | undefined): number => {
+    const [p, q] = from?.at(-1) ?? [-1, -1];
+    const [x, y] = to?.[0] ?? [endA, endB];
+    return Math.abs(x - p - (y - q));
+  };
+  return runs.flatMap((run, n) => {
+    const around = Math.min(more(runs[n - 1], run), more(run, runs[n + 1]));
+    return run.length < around && !run.some(([p]) => isOfNote(p)) ? [] : run;
+  });
 }
 const spanOf = (w: { readonly seqs: readonly number[] }, from: number, to: number): Span => ({
   from: w.seqs[from] ?? (w.seqs.at(-1) ?? -1) + 1,
@@ -153,8 +174,20 @@ function isRebatched(same: Same, a: readonly number[], b: readonly number[]): bo
   return x.batches + y.batches > 0 && x.names === y.names && x.others + y.others === 0;
 }
 
+/** Kinds that only tell what came of others: that one of them is elsewhere too says nothing by itself. */
+const OUTCOMES: ReadonlySet<string> = new Set<KindName>([
+  'result',
+  'flush',
+  'trapret',
+  'type',
+  'typecount',
+  'total',
+  'validated',
+  'partial',
+]);
+
 /** Events that one side misses and the other has too many, with the same number, are at another place. */
-function reorder(found: readonly Difference[], a: Parted['a'], b: Parted['b']): Difference[] {
+function reorder(same: Same, found: readonly Difference[], a: Parted['a'], b: Parted['b']): Difference[] {
   const numberOf = (w: Parted['a']): Map<number, number> =>
     new Map(w.seqs.map((seq, k) => [seq, w.hashes[k]!] as const));
   const missing = found.filter(d => d.class === 'missing');
@@ -163,47 +196,46 @@ function reorder(found: readonly Difference[], a: Parted['a'], b: Parted['b']): 
   const [na, nb] = [numberOf(a), numberOf(b)];
   const waiting = new Map<number, number[]>();
   for (const d of extra)
-    for (const seq of d.b.seqs) waiting.set(nb.get(seq)!, [...(waiting.get(nb.get(seq)!) ?? []), seq]);
+    for (const seq of d.b.seqs) {
+      const others = waiting.get(nb.get(seq)!);
+      if (others) others.push(seq);
+      else waiting.set(nb.get(seq)!, [seq]);
+    }
   const moved = new Map<number, number>();
   for (const d of missing)
     for (const seq of d.a.seqs) {
       const to = waiting.get(na.get(seq)!)?.shift();
       if (to !== undefined) moved.set(seq, to);
     }
+  if (![...moved.keys()].some(seq => !OUTCOMES.has(kindAt(same.a, seq)))) return [...found];
   const taken = new Set(moved.values());
-  return found.flatMap((d): Difference[] => {
+  const split = found.flatMap((d): Difference[] => {
     if (d.class === 'missing') {
-      const [went, stay] = split(d.a.seqs, s => moved.has(s));
-      return [
-        ...(went.length > 0
-          ? [
-              {
-                ...d,
-                class: 'reordered' as const,
-                a: { ...d.a, seqs: went },
-                b: { ...d.b, seqs: went.map(s => moved.get(s)!) },
-              },
-            ]
-          : []),
-        ...(stay.length > 0 ? [{ ...d, a: { ...d.a, seqs: stay } }] : []),
-      ];
+      const [went, stay] = [d.a.seqs.filter(s => moved.has(s)), d.a.seqs.filter(s => !moved.has(s))];
+      const here = { ...d, a: { ...d.a, seqs: stay } };
+      const elsewhere: Difference = {
+        ...d,
+        class: 'reordered',
+        a: { from: went[0]!, seqs: went },
+        b: { from: moved.get(went[0]!)!, seqs: went.map(s => moved.get(s)!) },
+      };
+      return [...(went.length > 0 ? [elsewhere] : []), ...(stay.length > 0 ? [here] : [])];
     }
     if (d.class !== 'extra') return [d];
     const stay = d.b.seqs.filter(s => !taken.has(s));
     return stay.length > 0 ? [{ ...d, b: { ...d.b, seqs: stay } }] : [];
   });
+  const place = ({ a: x, b: y }: Difference): number => (x.seqs[0] ?? x.from) + (y.seqs[0] ?? y.from);
+  return split.sort((d, e) => place(d) - place(e));
 }
-const split = (seqs: readonly number[], where: (s: number) => boolean): [number[], number[]] => [
-  seqs.filter(where),
-  seqs.filter(s => !where(s)),
-];
 
-/** Neighbours of one class are one difference, except where each names its own fields. */
+const ONE_SIDED: ReadonlySet<Class> = new Set(['missing', 'extra']);
+/** Neighbours of one class are one difference, except where each names its own fields, or something the same is between. */
 function merge(found: readonly Difference[]): Difference[] {
   const out: { d: Difference; a: number[]; b: number[] }[] = [];
   for (const d of found) {
     const last = out.at(-1);
-    if (!last || last.d.class !== d.class || last.d.fields.length + d.fields.length > 0)
+    if (!last || last.d.class !== d.class || ONE_SIDED.has(d.class) || last.d.fields.length + d.fields.length > 0)
       out.push({ d, a: [...d.a.seqs], b: [...d.b.seqs] });
     else {
       for (const seq of d.a.seqs) last.a.push(seq);

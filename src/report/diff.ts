@@ -3,15 +3,17 @@ import { hex } from '../base/u64.js';
 import type { Work } from '../base/work.js';
 import type { CLASSES, Difference } from '../compare/classify.js';
 import type { RecordingDiff } from '../compare/recordings.js';
+import { RULES_OF, type Rule } from '../compare/rules.js';
 import { sceneOf } from '../compare/scene.js';
 import { type Ignored, Side } from '../compare/side.js';
 import { totalsOf } from '../compare/totals.js';
-import { type Event, KINDS } from '../events/kinds.js';
+import { type Event, KIND_NAMES, KINDS } from '../events/kinds.js';
 import type { AnyField } from '../events/schema.js';
 import { eventText, fieldText } from '../events/text.js';
 import type { Source } from '../recording/source.js';
 import { eventOf } from '../views/at.js';
 import { blameEvent } from '../views/blame.js';
+import { type Hunk, hunksOf, toldBy } from './hunks.js';
 import { countedText, type Finding, type Line, type Report, type Row, type Section } from './model.js';
 
 export interface DiffReportOptions {
@@ -23,6 +25,7 @@ export interface DiffReportOptions {
 const EVENTS_SHOWN = 16;
 const FINDINGS_MAX = 500;
 const ITEMS_SHOWN = 4;
+const KINDS_SHOWN = 4;
 
 const RULES: Record<(typeof CLASSES)[number], string> = {
   missing: 'what A does, B does too',
@@ -42,7 +45,21 @@ function eventLine(side: Side, seq: number): string {
 }
 function* eventLines(side: Side, seqs: readonly number[], sign: Line['sign']): Generator<Line> {
   for (const seq of seqs.slice(0, EVENTS_SHOWN)) yield { sign, text: eventLine(side, seq) };
-  if (seqs.length > EVENTS_SHOWN) yield { sign, text: `... and ${seqs.length - EVENTS_SHOWN} more` };
+  const rest = seqs.slice(EVENTS_SHOWN);
+  if (rest.length > 0) yield { sign, text: `... and ${rest.length} more: ${kindsText(side, rest)}` };
+}
+/** `12 pte, 4 call, 9 others` */
+function kindsText({ source }: Side, seqs: readonly number[]): string {
+  const counts = new Map<string, number>();
+  for (const seq of seqs) {
+    const block = source.chunk(source.chunkOf(seq));
+    const kind = KIND_NAMES[block.kind[seq - block.first]!]!;
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  }
+  const most = [...counts].sort(([, x], [, y]) => y - x);
+  const others = most.slice(KINDS_SHOWN).reduce((sum, [, n]) => sum + n, 0);
+  const texts = most.slice(0, KINDS_SHOWN).map(([kind, n]) => `${n} ${kind}`);
+  return [...texts, ...(others > 0 ? [`${others} others`] : [])].join(', ');
 }
 /** `n` events that count before event `seq`, or from it on. */
 function around(side: Side, seq: number, n: number, direction: -1 | 1): number[] {
@@ -63,6 +80,13 @@ function fieldLine(a: Side, b: Side, name: string, ea: Event, eb: Event): string
     const names = (s: Side, id: unknown): string => s.stack(id as number).names.join(' < ');
     return `${name}: ${names(a, va)} -> ${names(b, vb)}`;
   }
+  if (RULES_OF[ea.kind][name as never] === ('change' satisfies Rule)) {
+    const by = (e: Event, v: unknown): string => {
+      const change = Number(v) - (e as unknown as { readonly old: number }).old;
+      return change < 0 ? String(change) : `+${change}`;
+    };
+    return `changes by: ${by(ea, va)} -> ${by(eb, vb)}`;
+  }
   if (Array.isArray(va) && Array.isArray(vb) && va.length === vb.length) {
     const at = va.flatMap((v, n) => (v === vb[n] ? [] : [n]));
     const shown = at.slice(0, ITEMS_SHOWN).map(n => `[${n}] ${hex(va[n] as bigint)} -> ${hex(vb[n] as bigint)}`);
@@ -71,23 +95,31 @@ function fieldLine(a: Side, b: Side, name: string, ea: Event, eb: Event): string
   return `${name}: ${fieldText(f, va, a.source.lexicon)} -> ${fieldText(f, vb, b.source.lexicon)}`;
 }
 
-function finding(a: Side, b: Side, d: Difference, context: number): Finding {
+const eventsText = (d: Difference): string => {
+  const count = Math.max(d.a.seqs.length, d.b.seqs.length);
+  return `${d.class}, ${count} event${count === 1 ? '' : 's'}`;
+};
+
+function finding(a: Side, b: Side, { difference: d, instead, more, last }: Hunk, context: number): Finding {
   const lines: Line[] = [];
   for (const seq of around(a, d.a.from, context, -1)) lines.push({ sign: ' ', text: eventLine(a, seq) });
-  lines.push(...eventLines(a, d.a.seqs, '-'), ...eventLines(b, d.b.seqs, '+'));
+  lines.push(...eventLines(a, d.a.seqs, '-'), ...eventLines(b, (instead ?? d).b.seqs, '+'));
   if (d.fields.length > 0 && d.a.seqs.length === 1 && d.b.seqs.length === 1) {
     const [ea, eb] = [eventOf(a.source, d.a.seqs[0]!), eventOf(b.source, d.b.seqs[0]!)];
     for (const name of d.fields) lines.push({ sign: '~', text: fieldLine(a, b, name, ea, eb) });
   }
   const next = d.a.seqs.length > 0 ? d.a.seqs.at(-1)! + 1 : d.a.from;
   for (const seq of around(a, next, context, 1)) lines.push({ sign: ' ', text: eventLine(a, seq) });
+  if (last)
+    lines.push({ sign: '~', text: `and ${more} more like this one, the last at A #${last.a.from}, B #${last.b.from}` });
   const inB = d.a.seqs.length === 0;
   const [side, seq] = inB ? [b, d.b.seqs[0] ?? d.b.from] : [a, d.a.seqs[0]!];
   const stack = seq < side.source.count ? blameEvent(side.source, seq).stack : [];
-  const count = Math.max(d.a.seqs.length, d.b.seqs.length);
+  const what = [d, ...(instead ? [instead] : [])].map(eventsText).join('; ');
   return {
     rule: d.class,
-    title: `A #${d.a.seqs[0] ?? d.a.from}, B #${d.b.seqs[0] ?? d.b.from}: ${d.class}, ${count} event${count === 1 ? '' : 's'}`,
+    ...(instead ? { also: [instead.class] } : {}),
+    title: `A #${d.a.seqs[0] ?? d.a.from}, B #${(instead ?? d).b.seqs[0] ?? d.b.from}: ${what}`,
     file: side.source.name,
     seq,
     where: stack
@@ -121,9 +153,10 @@ export function settingsThatDiffer(a: Source, b: Source): string[] {
 export function* diffReport(a: Source, b: Source, diff: RecordingDiff, options: DiffReportOptions): Work<Report> {
   const [sa, sb] = [new Side(a, options.ignored), new Side(b, options.ignored)];
   const findings: Finding[] = [];
-  for (const d of diff.differences.slice(0, FINDINGS_MAX)) {
-    findings.push(finding(sa, sb, d, options.context));
-    yield { done: findings.length, total: diff.differences.length };
+  const hunks = hunksOf(sa, diff.differences, FINDINGS_MAX);
+  for (const hunk of hunks) {
+    findings.push(finding(sa, sb, hunk, options.context));
+    yield { done: findings.length, total: hunks.length };
   }
   const first = diff.differences[0];
   if (first) {
@@ -146,7 +179,8 @@ export function* diffReport(a: Source, b: Source, diff: RecordingDiff, options: 
   const notes = first ? settingsThatDiffer(a, b) : [];
   if (first && diff.prefix > 0) notes.push(`the first ${diff.prefix} events are the same by their hashes`);
   if (diff.renamed) notes.push('the frames of B have other numbers than those of A, which is no difference');
-  if (findings.length < n && diff.complete) notes.push(`${findings.length} of ${n} differences are shown`);
+  const told = hunks.reduce((sum, h) => sum + toldBy(h), 0);
+  if (told < n && diff.complete) notes.push(`${told} of ${n} differences are told below, the first ones`);
   const about = (s: Source): string =>
     `${s.header.system}/${s.header.guest}, ${s.count} events, detail ${s.header.detail}`;
   return {

@@ -17,7 +17,7 @@ export function junit(report: Report): string[] {
     `  <testsuite name="${x(`${name} ${report.files.map(f => f.name).join(' ')}`)}" ${counts} skipped="0" time="0">`,
     ...rules.flatMap(rule => {
       const open = `    <testcase classname="${classname}" name="${x(rule)}" time="0"`;
-      const found = report.findings.filter(f => f.rule === rule);
+      const found = report.findings.filter(f => f.rule === rule || f.also?.includes(rule));
       const n = report.counted[rule] ?? 0;
       if (n === 0) return [`${open}/>`];
       const text = found.slice(0, findingsShown).map(body).join('\n\n');

@@ -48,7 +48,7 @@ export function markdown(report: Report): string[] {
     shown++;
     out.push(...lines);
   }
-  if (shown < total(report)) out.push(`and ${total(report) - shown} more`, '');
+  if (shown < findings.length) out.push(`and ${findings.length - shown} more places`, '');
   const rows = interesting(totals);
   if (rows.length > 0 && findings.length > 0) {
     out.push(`| totals that differ | ${files.length === 2 ? 'A | B' : 'number'} |`);

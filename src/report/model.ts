@@ -14,6 +14,8 @@ export interface Section {
 export interface Finding {
   /** One of the report's rules. */
   readonly rule: string;
+  /** Other rules that are broken in the same place. */
+  readonly also?: readonly string[];
   /** One line that says what. */
   readonly title: string;
   /** The recording it is in, and the event. */

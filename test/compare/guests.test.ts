@@ -9,9 +9,11 @@ import type { Block } from '../../src/events/block.js';
 import { KIND } from '../../src/events/kinds.js';
 import { openRecording } from '../../src/recording/reader.js';
 import { diffReport } from '../../src/report/diff.js';
+import type { Finding } from '../../src/report/model.js';
 import { verifyByRerun } from '../../src/session/verify.js';
 import type { MachineLayout } from '../../src/systems/xen/model/layout.js';
 import { freshFile, recorded } from '../session/guests.js';
+import { inOrder, mirrored } from './mirror.js';
 
 /** The domain's frames the other way round: every guest frame but the middle one has another machine frame. */
 vi.mock('../../src/systems/xen/model/layout.js', async original => {
@@ -48,6 +50,40 @@ it.for(xen)('$name with every frame at another place is the same run', guest => 
 it.for(GUESTS)('$name does not differ from itself', guest => {
   const source = openRecording(recordingOf(guest));
   expect(finish(compareRecordings(source, openRecording(recordingOf(guest)))).differences).toEqual([]);
+});
+
+const PAIRS = [
+  ['xen/user-pagetables', 'xen/user-pagetables-broken'],
+  ['xen/early-pagetable-reverted', 'xen/early-pagetable-crash'],
+  ['xen/early-pagetable-workaround', 'xen/early-pagetable-reuse'],
+  ['xen/early-pagetable-reuse', 'xen/early-pagetable-crash'],
+] as const;
+it.for(PAIRS)('%s and %s give the mirror image when they are swapped, and so does the report', ([x, y]) => {
+  const [a, b] = [opened(x), opened(y)];
+  const [there, back] = [finish(compareRecordings(a, b)), finish(compareRecordings(b, a))];
+  expect(there.differences.length).toBeGreaterThan(0);
+  expect(inOrder(back.differences.map(mirrored))).toEqual(inOrder(there.differences));
+  const [front, behind] = [finish(diffReport(a, b, there, NONE)), finish(diffReport(b, a, back, NONE))];
+  const turn = (text: string): string => {
+    const [, field, told] = /^(.*?): (.*)$/.exec(text)!;
+    const items = told!.startsWith('[') ? told!.split(', ') : [told!];
+    return `${field}: ${items.map(t => t.replace(/^(\[\d+\] )?(.*) -> (.*?)( and \d+ more)?$/, '$1$3 -> $2$4')).join(', ')}`;
+  };
+  const signs = (f: Finding, minus: string, plus: string): string[] => [
+    ...f.lines.filter(l => l.sign === minus).map(l => `- ${l.text}`),
+    ...f.lines.filter(l => l.sign === plus).map(l => `+ ${l.text}`),
+    ...f.lines.filter(l => l.sign === '~').map(l => (minus === '-' ? l.text : turn(l.text))),
+  ];
+  expect(behind.findings.map(f => signs(f, '+', '-')).sort()).toEqual(
+    front.findings.map(f => signs(f, '-', '+')).sort(),
+  );
+  const told = (f: Finding): string[] =>
+    f.sections.map(s => `${s.title}\n${s.lines.map(l => l.text).join('\n')}`).sort();
+  const swap = (t: string): string => t.replace(/^[AB]:/, side => (side === 'A:' ? 'B:' : 'A:'));
+  expect(told(behind.findings[0]!).map(swap).sort()).toEqual(told(front.findings[0]!));
+  const rows = (r: typeof front, way: 1 | -1): string[] =>
+    r.totals.map(t => `${t.name} ${way > 0 ? t.values.join() : [...t.values].reverse().join()}`).sort();
+  expect(rows(behind, -1)).toEqual(rows(front, 1));
 });
 
 it('the forgotten user half is the first difference of the two user-pagetables', () => {
