@@ -6,7 +6,7 @@
  *   value         the same event, another value   reordered     both have it, at another place
  *   re-batched    the same work in other batches  other effect  at the same place something else happened
  */
-import type { Block } from '../events/block.js';
+import { type Block, listStart } from '../events/block.js';
 import { KIND, KIND_NAMES, type KindName } from '../events/kinds.js';
 import { callName } from '../events/lexicon.js';
 import { type Parted, pairUp } from './resync.js';
@@ -46,6 +46,7 @@ function compareAt(same: Same, seqA: number, seqB: number): Difference | undefin
   const kind = a.block.kind[a.i];
   const rebatched =
     (kind === KIND.batch && fields.join() === 'count') ||
+    (kind === KIND.entry && fields.join() === 'args' && isElsewhere(same, a, b)) ||
     (kind === KIND.call && fields.join() === 'args' && sizeOf(same.a, seqA) !== sizeOf(same.b, seqB));
   return {
     class: rebatched ? 're-batched' : 'value',
@@ -53,6 +54,23 @@ function compareAt(same: Same, seqA: number, seqB: number): Difference | undefin
     b: { from: seqB, seqs: [seqB] },
     fields,
   };
+}
+
+/** An entry at another place of its batch, whose arguments lie at another place of the same buffer, and else the same. */
+function isElsewhere(same: Same, a: ReturnType<typeof at>, b: ReturnType<typeof at>): boolean {
+  const [p, q] = [a.block.col.entry, b.block.col.entry];
+  const [x, y] = [a.block.row[a.i]!, b.block.row[b.i]!];
+  if (p.index[x] === q.index[y]) return false;
+  const [i, j] = [listStart(p.argsEnd, x), listStart(q.argsEnd, y)];
+  const length = p.argsEnd[x]! - i;
+  if (length !== q.argsEnd[y]! - j) return false;
+  for (let k = 0; k < length; k++) {
+    const [aLo, aHi, bLo, bHi] = [p.argsLo[i + k]!, p.argsHi[i + k]!, q.argsLo[j + k]!, q.argsHi[j + k]!];
+    if (same.value(aLo, aHi, bLo, bHi)) continue;
+    const buffer = same.a.symbolOf(aLo, aHi)?.name;
+    if (buffer === undefined || buffer !== same.b.symbolOf(bLo, bHi)?.name) return false;
+  }
+  return true;
 }
 
 /** How many entries the batch has that a call makes, -1 if it makes none. */

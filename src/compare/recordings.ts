@@ -13,6 +13,7 @@ import type { Work } from '../base/work.js';
 import type { Block } from '../events/block.js';
 import type { Source } from '../recording/source.js';
 import { CLASSES, type Class, classify, type Difference } from './classify.js';
+import { Moves } from './moves.js';
 import { ANCHOR, onlyThese, type Parted, resync, resyncNearby } from './resync.js';
 import { Same } from './same.js';
 import { type Ignored, NOTHING_IGNORED, Side } from './side.js';
@@ -107,6 +108,7 @@ class Comparison {
   private readonly x: Cursor;
   private readonly y: Cursor;
   private readonly stretch = new Stretch();
+  private readonly moves: Moves;
   private readonly differences: Difference[] = [];
   private readonly counted = Object.fromEntries(CLASSES.map(c => [c, 0])) as Record<Class, number>;
   /** Events of A that differed while nothing was learned: which frames they name says nothing. */
@@ -118,6 +120,7 @@ class Comparison {
     const common = commonChunks(a, b);
     this.options = options;
     this.same = new Same(new Side(a, ignored), new Side(b, ignored), ignored.fields);
+    this.moves = new Moves(this.same);
     this.prefix = common === 0 ? 0 : a.chunks[common - 1]!.first + a.chunks[common - 1]!.count;
     this.x = new Cursor(this.same.a, common);
     this.y = new Cursor(this.same.b, common, this.x.block);
@@ -180,9 +183,17 @@ class Comparison {
   }
 
   private add(differs: readonly Difference[], from: number, to: number): void {
+    const { counted, differences, moves } = this;
     for (const d of differs) {
-      this.counted[d.class]++;
-      if (this.differences.length < DIFFERENCES_MAX) this.differences.push(d);
+      const moved = moves.pair(d);
+      counted[(moved?.both ?? d).class]++;
+      if (!moved) {
+        if (differences.length < DIFFERENCES_MAX) differences.push(d);
+        continue;
+      }
+      counted[moved.earlier.class]--;
+      const at = differences.lastIndexOf(moved.earlier);
+      if (at >= 0) differences[at] = moved.both;
     }
     if (this.same.presuming) this.passed.push([from, to]);
   }
