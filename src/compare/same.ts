@@ -53,6 +53,8 @@ export class Same {
   private readonly plain: readonly boolean[];
   /** Addresses mean the same on both sides: the same images. */
   readonly sameBuild: boolean;
+  /** Whether it matters which processor an event is of; if not, nobody decodes that. */
+  readonly manyVcpus: boolean;
   private readonly without: ReadonlySet<string>;
 
   /** @param fields that make no difference, as `kind.field` */
@@ -64,6 +66,7 @@ export class Same {
     const images = (s: Side): string => s.source.header.images.map(i => i.sha256).join();
     const nameless = a.source.symbols.length + b.source.symbols.length === 0;
     this.sameBuild = images(a) === images(b) && (images(a) !== '' || nameless);
+    this.manyVcpus = a.source.header.vcpus !== 1 || b.source.header.vcpus !== 1;
     const without = new Set(fields);
     this.without = without;
     const rules = (kind: KindName): readonly (readonly [string, Rule])[] =>
@@ -82,7 +85,7 @@ export class Same {
   /** True if the two events, of one kind, are the same; then their frames are known to be the same. */
   same(blockA: Block, i: number, blockB: Block, j: number): boolean {
     const kind = blockA.kind[i]!;
-    if (kind !== blockB.kind[j] || blockA.vcpu[i] !== blockB.vcpu[j]) return false;
+    if (kind !== blockB.kind[j] || (this.manyVcpus && blockA.vcpu[i] !== blockB.vcpu[j])) return false;
     const name = KIND_NAMES[kind]!;
     const a = blockA.col[name] as unknown as LooseColumns;
     const b = blockB.col[name] as unknown as LooseColumns;
@@ -130,7 +133,10 @@ export class Same {
   hash(side: Side, block: Block, i: number): number {
     const kind = block.kind[i]!;
     const columns = block.col[KIND_NAMES[kind]!] as unknown as LooseColumns;
-    return mix(this.hashes[kind]!(this, side, columns, block.row[i]!), block.vcpu[i]! * 64 + kind) >>> 0;
+    return (
+      mix(this.hashes[kind]!(this, side, columns, block.row[i]!), (this.manyVcpus ? block.vcpu[i]! * 64 : 0) + kind) >>>
+      0
+    );
   }
 
   // What the made functions call: ------------------------------------------------------------------------------------------

@@ -48,13 +48,14 @@ export class Stretch {
     const { kinds, rows, firstA, firstB, marks, at } = this;
     rows.fill(0);
     let n = 0;
-    const [kindA, kindB, rowA, rowB, vcpuA, vcpuB] = [a.kind, b.kind, a.row, b.row, a.vcpu, b.vcpu];
+    const [kindA, kindB, rowA, rowB] = [a.kind, b.kind, a.row, b.row];
+    const vcpus = same.manyVcpus ? [a.vcpu, b.vcpu] : undefined;
     for (const most = this.size; n < most; n++, i++, j++) {
       i = same.a.next(a, i);
       j = same.b.next(b, j);
       if (i >= a.count || j >= b.count) break;
       const kind = kindA[i]!;
-      if (kind !== kindB[j] || vcpuA[i] !== vcpuB[j]) break;
+      if (kind !== kindB[j] || (vcpus && vcpus[0]![i] !== vcpus[1]![j])) break;
       if (rows[kind]!++ === 0) {
         firstA[kind] = rowA[i]!;
         firstB[kind] = rowB[j]!;
