@@ -59,10 +59,12 @@ export interface Recorded extends Ended {
 }
 
 /**
- * As far apart as the slowest code goes in half a second or less: so long may a re-run take to reach any instruction. Ticks in
- * which the guest waits do not count.
+ * So far apart that a re-run reaches any instruction in half a second, where the code is the slowest there is. Ticks in which
+ * the guest waits do not count.
  */
-export const CHECKPOINT_TICKS = 2 ** 25;
+export const CHECKPOINT_TICKS = 2 ** 24;
+/** The same where events are what takes time, as while a kernel maps all of memory. */
+const CHECKPOINT_EVENTS = 2 ** 17;
 const LIMIT_TICKS = 2 ** 16;
 /** About a millisecond of running, and of stepping. */
 const SLICE_TICKS = { mmu: 2 ** 16, full: 2 ** 10 } as const;
@@ -170,6 +172,7 @@ function* run(
   };
   checkpoint();
   let nextCheckpoint = spacing; // in ticks that are not idle
+  let checkpointSeq = log.seq;
   let waitedUntil = 0;
   for (;;) {
     const { ticks, idleTicks } = machine;
@@ -194,8 +197,10 @@ function* run(
     if (machine.ticks >= limits.ticks) return host.end({ how: 'limit', reason: `${limits.ticks} ticks` });
     if ((paused === 'busy' || machine.ticks % LIMIT_TICKS === 0) && log.seq >= limits.events)
       return host.end({ how: 'limit', reason: `${limits.events} events` });
-    if (paused === 'limit' && machine.ticks - machine.idleTicks >= nextCheckpoint) {
+    const manyEvents = machine.ticks % LIMIT_TICKS === 0 && log.seq - checkpointSeq >= CHECKPOINT_EVENTS;
+    if (paused === 'limit' && (manyEvents || machine.ticks - machine.idleTicks >= nextCheckpoint)) {
       checkpoint();
+      checkpointSeq = log.seq;
       nextCheckpoint += spacing * Math.ceil((machine.ticks - machine.idleTicks + 1 - nextCheckpoint) / spacing);
     }
     tail();
