@@ -12,7 +12,7 @@ import { diffReport } from '../../src/report/diff.js';
 import type { Finding } from '../../src/report/model.js';
 import { verifyByRerun } from '../../src/session/verify.js';
 import type { MachineLayout } from '../../src/systems/xen/model/layout.js';
-import { freshFile, recorded } from '../session/guests.js';
+import { eventsIn, freshFile, recorded } from '../session/guests.js';
 import { inOrder, mirrored } from './mirror.js';
 
 /** The domain's frames the other way round: every guest frame but the middle one has another machine frame. */
@@ -84,6 +84,16 @@ it.for(PAIRS)('%s and %s give the mirror image when they are swapped, and so doe
   const rows = (r: typeof front, way: 1 | -1): string[] =>
     r.totals.map(t => `${t.name} ${way > 0 ? t.values.join() : [...t.values].reverse().join()}`).sort();
   expect(rows(behind, -1)).toEqual(rows(front, 1));
+});
+
+it('a chunk says the same whether its columns are decoded or those of another recording that are stored alike', () => {
+  const [a, alone, beside] = ['', '-broken', '-broken'].map(end => opened(`xen/user-pagetables${end}`));
+  for (let n = 0; n < Math.min(a!.chunks.length, beside!.chunks.length); n++) {
+    const [x, y] = [alone!.chunk(n), beside!.chunk(n, a!.chunk(n))];
+    expect(eventsIn(y)).toEqual(eventsIn(x));
+  }
+  const like = opened('xen/user-pagetables').chunk(0, a!.chunk(0));
+  expect(like.col.pte).toBe(a!.chunk(0).col.pte);
 });
 
 it('the forgotten user half is the first difference of the two user-pagetables', () => {
