@@ -15,7 +15,7 @@ const ANSWER_BYTES_MAX = 4 << 20;
 export function outsideOf(source: Source, main = process.argv[1]!): Outside {
   let rerun: Promise<Rerun | string> | undefined;
   return {
-    verbs: VERBS.filter(v => v.name !== 'open').map(({ name, summary }) => ({ name, summary })),
+    verbs: VERBS.filter(v => v.name !== 'open').map(({ name, summary, writes = false }) => ({ name, summary, writes })),
     complete,
     run: (command, watch) => run(main, command, watch),
     rerun: () => (rerun ??= rerunFor(source)),

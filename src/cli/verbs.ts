@@ -4,6 +4,8 @@ import type { Verb } from './verb.js';
 interface Entry {
   readonly name: string;
   readonly summary: string;
+  /** It writes files: the debugger does not take a few letters for it. */
+  readonly writes?: true;
   readonly load: () => Promise<Verb>;
 }
 
@@ -12,6 +14,7 @@ export const VERBS: readonly Entry[] = [
   {
     name: 'record',
     summary: 'run a guest and record what its memory management does',
+    writes: true,
     load: () => import('./record.js'),
   },
   {
@@ -64,6 +67,7 @@ export const VERBS: readonly Entry[] = [
   {
     name: 'accept',
     summary: 'take a new run over as the golden recording it differs from',
+    writes: true,
     load: () => import('./accept.js'),
   },
   {
@@ -75,11 +79,13 @@ export const VERBS: readonly Entry[] = [
   {
     name: 'expand',
     summary: 'run a stretch of a recording again and keep every instruction and store of it',
+    writes: true,
     load: () => import('./expand.js'),
   },
   {
     name: 'export',
     summary: 'a recording for other tools: Parquet for SQL, a trace for the Perfetto UI, JSON',
+    writes: true,
     load: () => import('./export.js'),
   },
   {

@@ -14,6 +14,9 @@ export interface Match {
 export const chunkMatters = (counts: Readonly<Uint32Array>, kinds: readonly KindName[] | undefined): boolean =>
   !kinds || kinds.some(kind => counts[KIND[kind]]! > 0);
 
+/** A question about an event may format its line, which takes microseconds. */
+const YIELD_ASKED = 256;
+
 /**
  * The next (direction 1) or previous (-1) matching event, from event `from` on, itself included. Chunks that have no event
  * of the kinds are not decoded.
@@ -29,9 +32,13 @@ export function* findEvent(source: Source, from: number, direction: 1 | -1, matc
     if (!chunkMatters(info.counts, match.kinds)) continue;
     const block = source.chunk(n);
     let i = Math.min(Math.max(begin - block.first, 0), block.count - 1);
-    for (; i >= 0 && i < block.count; i += direction)
-      if (wanted[block.kind[i]!] && (match.where?.(block, i) ?? true)) return block.first + i;
-    yield { done: Math.abs(info.first - begin), total: direction === 1 ? source.count - begin : begin + 1 };
+    const total = direction === 1 ? source.count - begin : begin + 1;
+    for (let asked = 0; i >= 0 && i < block.count; i += direction) {
+      if (!wanted[block.kind[i]!]) continue;
+      if (match.where?.(block, i) ?? true) return block.first + i;
+      if (++asked % YIELD_ASKED === 0) yield { done: Math.abs(block.first + i - begin), total };
+    }
+    yield { done: Math.abs(info.first - begin), total };
   }
   return -1;
 }

@@ -2,11 +2,10 @@
  * The screen: panes in their places, a title above each, one line at the bottom. For Ink every pane is two letters wide, which
  * stand for its rows (screen/painter.ts): what it lays out is small, however large the terminal is.
  */
-import { Box, type Instance, render, useInput } from 'ink';
+import { Box, type Instance, render } from 'ink';
 import { type ReactElement, useSyncExternalStore } from 'react';
 import type { Desk } from './desk.js';
 import { bottom, paneLines } from './frame.js';
-import { keyNames } from './keys.js';
 import { layoutOf, type Place } from './layout.js';
 import type { Painter, Rows } from './screen/painter.js';
 import { Bulk, RowsContext } from './screen/rows.js';
@@ -19,9 +18,6 @@ export interface Drawn {
 
 export function App({ desk, drawn, rows }: { desk: Desk; drawn: Drawn; rows: Rows }): ReactElement {
   useSyncExternalStore(drawn.subscribe, drawn.count);
-  useInput((input, key) => {
-    for (const name of keyNames(input, key)) desk.press(name);
-  });
   rows.begin();
   const { ui } = desk;
   const places = layoutOf(ui);

@@ -108,9 +108,10 @@ export class Desk {
   /** Keys, and what else is to be done in turn. */
   private readonly queue: (string | Action)[] = [];
   private working = false;
-  /** Slow panes wait so long after a key: whoever holds one down is not made to wait for what scrolls by. */
+  /** Slow panes wait so long after a key, and frames while keys wait: whoever holds one down need not see all that goes by. */
   private readonly patience: number;
   private pressed = 0;
+  private drawn = 0;
   private wake: (() => void) | undefined;
   private acting = false;
   /** What looks for broken rules behind everything else; undefined when it is through, or there are no rules. */
@@ -124,7 +125,7 @@ export class Desk {
   /**
    * @param changed called when there is something new to draw
    * @param failed called with an error of ours; nothing works after it
-   * @param patience milliseconds after a key before slow panes are computed
+   * @param patience milliseconds after a key before slow panes are computed, and between frames while keys wait
    */
   constructor(ui: Ui, world: World, changed: () => void, failed: (error: unknown) => void = rethrow, patience = 0) {
     this.ui = ui;
@@ -209,8 +210,11 @@ export class Desk {
       this.ui = note({ ...ui, prompt: undefined }, 'stopped');
     } else {
       const message = after.message === before ? undefined : after.message;
-      this.ui = { ...after, message, shell: equivalent(after, world, ui) };
+      const { size } = this.ui; // the terminal may have changed meanwhile
+      this.ui = { ...after, size, message, shell: equivalent(after, world, ui) };
     }
+    if (this.queue.length > 0 && performance.now() - this.drawn < this.patience) return; // more was typed: all at once
+    this.drawn = performance.now();
     this.quick();
     this.changed();
     await new Promise(resolve => setImmediate(resolve)); // the frame is out before anything slow begins

@@ -38,7 +38,7 @@ import { beginTyping, LEAVE, leaveTyping } from './live.js';
 import { PANES, type PaneId } from './state.js';
 
 export interface Binding {
-  /** Names of keys, as keyName gives them. */
+  /** Names of keys, as screen/input.ts gives them. */
   readonly keys: readonly string[];
   readonly does: string;
   readonly action: Action;
@@ -113,7 +113,7 @@ export const BINDINGS: readonly Binding[] = [
   { keys: ['F'], does: 'fold everything; again: unfold', action: foldAll },
 
   { keys: ['g'], does: 'go to a position: #48211, @ticks, 37%, end, a bookmark', action: ask('goto') },
-  { keys: ['/'], does: 'search in events', action: ask('search') },
+  { keys: ['/'], does: 'search in events, names of functions and what was printed', action: ask('search') },
   { keys: ['*'], does: 'the next that was searched', action: searchOn(1) },
   { keys: ['#'], does: 'the one before', action: searchOn(-1) },
   { keys: ['&'], does: 'show only events with these words (! before a word: without it)', action: ask('filter') },
@@ -146,50 +146,3 @@ export const bindingOf = (key: string, pane: PaneId): Binding | undefined =>
 /** What holds in a pane, without those that another line of the pane hides. */
 export const bindingsOf = (pane: PaneId): readonly Binding[] =>
   BINDINGS.filter(b => b.keys.some(key => bindingOf(key, pane) === b));
-
-/** What Ink says of a key press. */
-export interface Pressed {
-  readonly upArrow: boolean;
-  readonly downArrow: boolean;
-  readonly leftArrow: boolean;
-  readonly rightArrow: boolean;
-  readonly pageDown: boolean;
-  readonly pageUp: boolean;
-  readonly home?: boolean;
-  readonly end?: boolean;
-  readonly return: boolean;
-  readonly escape: boolean;
-  readonly ctrl: boolean;
-  readonly tab: boolean;
-  readonly backspace: boolean;
-  readonly delete: boolean;
-}
-const NAMED: readonly (readonly [keyof Pressed, string])[] = [
-  ['upArrow', 'up'],
-  ['downArrow', 'down'],
-  ['leftArrow', 'left'],
-  ['rightArrow', 'right'],
-  ['pageDown', 'pagedown'],
-  ['pageUp', 'pageup'],
-  ['home', 'home'],
-  ['end', 'end'],
-  ['return', 'enter'],
-  ['escape', 'escape'],
-  ['tab', 'tab'],
-  ['backspace', 'backspace'],
-  ['delete', 'backspace'],
-];
-const SPELLED: Readonly<Record<string, string>> = {
-  '\r': 'enter',
-  '\n': 'enter',
-  '\t': 'tab',
-  ' ': 'space',
-  '\x1d': LEAVE,
-};
-/** The keys of one press, by name: keys struck quickly arrive as one text. */
-export function keyNames(input: string, pressed: Pressed): string[] {
-  const named = NAMED.find(([flag]) => pressed[flag]);
-  if (named) return [named[1]];
-  if (pressed.ctrl) return [`C-${input}`];
-  return [...input].map(c => SPELLED[c] ?? c);
-}

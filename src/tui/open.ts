@@ -6,6 +6,7 @@ import { Trouble } from '../base/trouble.js';
 import type { Source } from '../recording/source.js';
 import type { Position } from '../state/position.js';
 import { note } from './actions/action.js';
+import { paste } from './actions/prompt.js';
 import type { Drawn } from './app.js';
 import { Desk } from './desk.js';
 import { follow } from './follow.js';
@@ -13,6 +14,7 @@ import { screenOf } from './frame.js';
 import { mapsInThread } from './maps-thread.js';
 import type { Notes } from './notes.js';
 import type { Outside } from './outside.js';
+import { Input } from './screen/input.js';
 import { Painter, Rows } from './screen/painter.js';
 import { Terminal } from './screen/terminal.js';
 import { depthOf } from './screen/theme.js';
@@ -47,7 +49,7 @@ export async function openDebugger(
   const draw = (): void => {
     count++;
     // At once, and a tenth of Ink's time; Ink lays out the same behind it, and what is the same is not written again.
-    if (app && !desk.ui.quit) painter.write(screenOf(desk, rows));
+    if (!desk.ui.quit) painter.write(screenOf(desk, rows));
     for (const listener of listeners) listener();
     if (desk.ui.quit) app?.unmount();
   };
@@ -68,16 +70,23 @@ export async function openDebugger(
   const maps = mapsInThread(source);
   const world = new World(source, notes, { ...outside, copy }, maps);
   const desk: Desk = new Desk(welcome(initial(at, source.count, terminal.size), notes), world, draw, fail, PATIENCE_MS);
+  const input = new Input(
+    name => desk.press(name),
+    text => desk.enqueue(paste(text)),
+  );
+  const hear = (text: string): void => input.take(text);
   terminal.enter();
   let app: Instance | undefined;
   let unfollow = (): void => {};
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);
   try {
-    process.stdin.setRawMode(true); // what is typed from here on is for Ink
+    process.stdin.setRawMode(true);
+    process.stdin.setEncoding('utf8').on('data', hear);
     painter.write(screenOf(desk, rows));
     const { mount } = await import('./app.js');
     app = mount(desk, drawn, rows, painter);
+    if (desk.ui.quit) app.unmount();
     if (options.follow) unfollow = follow(desk);
     void desk.work();
     await app.waitUntilExit();
@@ -88,6 +97,7 @@ export async function openDebugger(
     maps.close();
     process.removeListener('uncaughtException', fail);
     process.removeListener('unhandledRejection', fail);
+    process.stdin.removeListener('data', hear).pause();
     process.stdin.setRawMode(false);
     terminal.close();
   }

@@ -10,6 +10,8 @@ import type { Live } from './live.js';
 export interface VerbName {
   readonly name: string;
   readonly summary: string;
+  /** It writes files: its name must be typed out. */
+  readonly writes?: boolean;
 }
 export interface Answer {
   /** The exit code: 0 fine, 1 the answer is no, 2 trouble. */

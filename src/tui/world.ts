@@ -3,7 +3,7 @@ import { eventAt } from '../events/block.js';
 import type { Event } from '../events/kinds.js';
 import type { Source } from '../recording/source.js';
 import { locate } from '../views/at.js';
-import type { Instruction } from './instructions.js';
+import type { Stretch } from './instructions.js';
 import { type Maps, mapsHere } from './maps.js';
 import type { Notes } from './notes.js';
 import { type Broken, NOTHING_OUTSIDE, type Outside } from './outside.js';
@@ -23,7 +23,7 @@ export class World {
   private readonly events = new Map<number, Event>();
 
   /** Instructions by the event they follow: instructions.ts. */
-  readonly instructions = new Map<number, readonly Instruction[]>();
+  readonly stretches = new Map<number, Stretch>();
   /** Pages of checkpoints by the hash of their contents. */
   readonly pages = new Map<string, Uint8Array>();
 

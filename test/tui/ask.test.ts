@@ -1,7 +1,9 @@
 /** What the debugger is asked: breaks and conditions, instructions, folds, other address spaces, verbs. */
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it, test } from 'vitest';
+import type { Event } from '../../src/events/kinds.js';
 import { NOTHING_OUTSIDE, type Outside } from '../../src/tui/outside.js';
+import { Search } from '../../src/tui/search.js';
 import { openSession, type Session } from './desk.js';
 
 const at = (path: string): string => fileURLToPath(new URL(`../../recordings/${path}.rewalk`, import.meta.url));
@@ -199,6 +201,24 @@ describe('verbs', () => {
     expect(stopped).toBe(true);
     expect(s.desk.ui.message?.text).toBe('stopped');
   });
+  it('that take long do not keep the screen from changing its size', async () => {
+    let answer = (): void => {};
+    const s = await open(BARE, 216, {
+      ...NOTHING_OUTSIDE,
+      verbs: [{ name: 'walk', summary: 'walks' }],
+      run: () =>
+        new Promise(resolve => {
+          answer = () => resolve({ code: 0, lines: ['done'] });
+        }),
+    });
+    for (const key of [':', ...'walk', 'enter']) s.desk.press(key);
+    while (!s.desk.progress) await new Promise(resolve => setTimeout(resolve, 20));
+    s.desk.resize({ columns: 90, rows: 30 });
+    answer();
+    await s.press();
+    expect(s.desk.ui.size).toEqual({ columns: 90, rows: 30 });
+    expect(s.screen().detail).toContain('done');
+  });
   it('why, where nothing was refused, is asked of the end of the run', async () => {
     const positions: string[] = [];
     const s = await open(CRASH, 100, {
@@ -222,5 +242,53 @@ describe('verbs', () => {
     expect(copies[1]).toMatch(/^root 1005 .*\n/);
     expect(copies[2]).toMatch(/^rewalk show /);
     expect(s.desk.ui.message?.text).toMatch(/^copied /);
+  });
+});
+
+describe('a search', () => {
+  const found = async (s: Session, text: string): Promise<{ seq: number; said: string | undefined }> => {
+    await s.press('<', '/', ...typed(text), 'enter');
+    return { seq: s.desk.ui.at.seq, said: s.desk.ui.message?.text };
+  };
+  it('finds what is in the line of an event, without its number and time', async () => {
+    const s = await open(BARE);
+    const { seq, said } = await found(s, 'vector=14');
+    expect(s.desk.world.event(seq)).toMatchObject({ kind: 'trap', vector: 14 });
+    expect(said).toBeUndefined();
+    expect((await found(s, '@172066')).said).toMatch(/^no later event, function or output with "@172066"/);
+  });
+  it('finds functions by their names, in what was called from them, and goes on both ways', async () => {
+    const s = await open(CRASH);
+    const { seq, said } = await found(s, 'PHYS_PUD');
+    expect(said).toBe('"PHYS_PUD" in phys_pud_init');
+    expect(s.desk.world.source.symbols.some(f => f.name === 'phys_pud_init')).toBe(true);
+    const places = [seq];
+    for (let n = 0; n < 5; n++) {
+      await s.press('*');
+      places.push(s.desk.ui.at.seq);
+    }
+    expect(new Set(places).size).toBe(6);
+    for (const place of places.slice(0, -1).reverse()) {
+      await s.press('#');
+      expect(s.desk.ui.at.seq).toBe(place);
+    }
+  });
+  it('finds what was printed, also where it was printed in pieces', async () => {
+    const s = await open(BARE);
+    const { seq, said } = await found(s, 'loading cr3 00');
+    expect(said).toBe('"loading cr3 00" printed here');
+    expect(s.desk.world.event(seq).kind).toBe('console');
+    // The same text, a few letters an event.
+    const pieces = ['kernel: lo', 'ading c', 'r3 0000\n', 'next'];
+    const real = s.desk.world.event.bind(s.desk.world);
+    const seqs = [50, 60, 70, 80];
+    const console = (n: number): Event =>
+      ({ ...real(seqs[n]!), kind: 'console', from: 'guest', text: pieces[n] }) as never;
+    s.desk.world.event = at => (seqs.includes(at) ? console(seqs.indexOf(at)) : real(at));
+    const search = new Search(s.desk.world, 'Loading CR3');
+    const before = (at: number): number => seqs.filter(q => q < at).at(-1) ?? -1;
+    Object.defineProperty(search, 'pieceBefore', { value: before });
+    expect(seqs.map((_, n) => search.found(console(n)))).toEqual([undefined, undefined, 'printed here', undefined]);
+    expect(new Search(s.desk.world, 'r3 0000').found(console(3))).toBeUndefined();
   });
 });

@@ -5,9 +5,10 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, describe, expect, it, test } from 'vitest';
 import { BINDINGS, bindingOf, bindingsOf } from '../../src/tui/keys.js';
 import { PANES } from '../../src/tui/state.js';
-import { openSession, type Session } from './desk.js';
+import { openSession, random, SEED, type Session } from './desk.js';
 
 const GOLDEN = fileURLToPath(new URL('../../recordings/bare/address-spaces.rewalk', import.meta.url));
+const CRASH = fileURLToPath(new URL('../../recordings/xen/early-pagetable-crash.rewalk', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'rewalk-tui-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 let session: Session | undefined;
@@ -16,17 +17,6 @@ const open = async (at = -1, size?: { columns: number; rows: number }): Promise<
   session = await openSession(GOLDEN, size, at);
   return session;
 };
-const SEED = Number(process.env.REWALK_SEED ?? 2026);
-/** A sequence of numbers from a seed (xorshift32). */
-function* random(seed: number): Generator<number, never> {
-  for (let x = seed | 1; ; ) {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    yield x >>> 0;
-  }
-}
-
 describe('moving', () => {
   it('goes by events, calls of the machine, and what happened inside what', async () => {
     const s = await open(216);
@@ -184,13 +174,28 @@ describe('keys', () => {
     expect(s.screen().registers, `seed ${SEED}`).toEqual(fresh.screen().registers);
     fresh.close();
   });
-  it('forwards and backwards again show the same screen', async () => {
-    const s = await open(120);
-    await s.press('e');
-    const before = s.screen();
-    for (const n of [1, 7, 40]) {
-      await s.press(...Array.from({ length: n }, () => 'l'), ...Array.from({ length: n }, () => 'h'));
-      expect(s.screen()).toEqual(before);
+  it('forwards n and backwards n show the same screen, ten thousand keys long', { timeout: 240_000 }, async () => {
+    const dice = random(SEED);
+    const roll = (n: number): number => dice.next().value % n;
+    const topics = [...'epfrxasv'];
+    let pressed = 0;
+    for (const file of [GOLDEN, CRASH]) {
+      const s = await openSession(file, undefined, 0);
+      for (const half = pressed + 5000; pressed < half; ) {
+        const n = 1 + roll(150);
+        const seq = roll(s.desk.world.last - n);
+        const setting = [topics[roll(topics.length)]!, String(1 + roll(5)), ...(roll(4) === 0 ? ['z'] : [])];
+        await s.press('g', ...`#${seq}`, 'enter', ...setting);
+        const before = s.screen();
+        const [on, back] = s.desk.ui.focus === 'events' || s.desk.ui.focus === 'timeline' ? ['j', 'k'] : ['l', 'h'];
+        await s.press(...Array.from({ length: n }, () => on!));
+        expect(s.desk.ui.at.seq).toBe(seq + n);
+        await s.press(...Array.from({ length: n }, () => back!));
+        expect(s.screen(), `seed ${SEED}, ${n} from #${seq} and back`).toEqual(before);
+        pressed += 2 * n;
+      }
+      s.close();
     }
+    expect(pressed).toBeGreaterThanOrEqual(10_000);
   });
 });

@@ -1,6 +1,7 @@
 /** A debugger without a terminal: keys in, the text of the panes out. */
 import { openRecording } from '../../src/recording/reader.js';
 import { Desk } from '../../src/tui/desk.js';
+import { bottom } from '../../src/tui/frame.js';
 import { layoutOf } from '../../src/tui/layout.js';
 import { Notes } from '../../src/tui/notes.js';
 import type { Outside } from '../../src/tui/outside.js';
@@ -12,7 +13,7 @@ export interface Session {
   readonly desk: Desk;
   /** Presses keys, one after the other, and waits until everything is shown. */
   press(...keys: string[]): Promise<void>;
-  /** The lines of each pane, by its name. */
+  /** The lines of each pane, by its name, and the line at the bottom. */
   screen(): Record<string, string[]>;
   close(): void;
 }
@@ -34,16 +35,26 @@ export async function openSession(
       while (!desk.settled) await new Promise(resolve => setImmediate(resolve));
     },
     screen() {
-      return Object.fromEntries(
-        layoutOf(desk.ui).map(({ pane, width, height }) => [
-          pane,
-          desk
-            .linesOf(pane)
-            .slice(0, height)
-            .map(l => textOf(fitLine(l, width)).trimEnd()),
-        ]),
-      );
+      const panes = layoutOf(desk.ui).map(({ pane, width, height }) => [
+        pane,
+        desk
+          .linesOf(pane)
+          .slice(0, height)
+          .map(l => textOf(fitLine(l, width)).trimEnd()),
+      ]);
+      return { ...Object.fromEntries(panes), bottom: [textOf(bottom(desk))] };
     },
     close: () => source.close(),
   };
 }
+
+/** Numbers from a seed (xorshift32); a test that fails prints its seed. */
+export function* random(seed: number): Generator<number, never> {
+  for (let x = seed | 1; ; ) {
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    yield x >>> 0;
+  }
+}
+export const SEED = Number(process.env.REWALK_SEED ?? 2026);

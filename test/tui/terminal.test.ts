@@ -1,11 +1,19 @@
 /** The debugger end to end: the built program in a pseudo-terminal. */
 import { spawnSync } from 'node:child_process';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { afterEach, describe, expect, it, test } from 'vitest';
+import { afterAll, afterEach, describe, expect, it, test } from 'vitest';
+import { BINDINGS } from '../../src/tui/keys.js';
+import { random, SEED } from './desk.js';
 import { Screen } from './terminal.js';
 
 const at = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const GOLDEN = at('recordings/bare/address-spaces.rewalk');
+const folder = mkdtempSync(join(tmpdir(), 'rewalk-terminal-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 let screen: Screen | undefined;
 afterEach(() => {
   if (screen && !screen.exit) screen.kill('SIGKILL');
@@ -51,7 +59,9 @@ describe('the screen', () => {
     const s = open(160, 50, { NO_COLOR: '1' }, '#216');
     await s.shows('4 address space');
     s.resize(90, 30);
-    const lines = await s.becomes(now => !now.some(l => l.includes('address space')));
+    const lines = await s.settles(
+      now => now.some(l => l.startsWith('2 events')) && !now.some(l => l.includes('address space')),
+    );
     expect(lines.filter(l => /^2 events/.test(l))).toHaveLength(1);
     s.resize(160, 50);
     await s.shows('4 address space');
@@ -106,5 +116,66 @@ describe('the terminal', () => {
     expect(status).toBe(2);
     expect(stdout).toMatch(/bare\/address-spaces, 280 events/);
     expect(stdout).toMatch(/rewalk stats/);
+  });
+});
+
+describe('ten thousand keys in any order', () => {
+  const BYTES: Readonly<Record<string, string>> = {
+    escape: '\x1b',
+    up: '\x1b[A',
+    down: '\x1b[B',
+    right: '\x1b[C',
+    left: '\x1b[D',
+    pageup: '\x1b[5~',
+    pagedown: '\x1b[6~',
+    home: '\x1b[H',
+    end: '\x1b[F',
+    enter: '\r',
+    tab: '\t',
+    space: ' ',
+    'C-f': '\x06',
+    'C-b': '\x02',
+    'C-o': '\x0f',
+    'C-]': '\x1d',
+  };
+  const SIZES = [
+    [80, 24],
+    [200, 60],
+    [20, 8],
+    [120, 40],
+    [5, 3],
+    [300, 100],
+  ] as const;
+  it('and sizes leave a debugger that works and a terminal that is whole', { timeout: 240_000 }, async () => {
+    const file = join(folder, 'keys.rewalk'); // bookmarks are kept beside it
+    copyFileSync(GOLDEN, file);
+    const s = (screen = new Screen(['open', file, '#100'], 80, 24, {}));
+    await s.shows('2 events');
+    // Not those that end it, and not `w`, which starts a process each time.
+    const keys = BINDINGS.flatMap(b => b.keys).filter(key => !['q', 'C-c', 'w'].includes(key));
+    expect(keys.filter(key => key.length > 1 && !BYTES[key])).toEqual([]);
+    const dice = random(SEED);
+    for (let n = 0; n < 100; n++) {
+      const some = Array.from({ length: 100 }, () => keys[dice.next().value % keys.length]!);
+      s.keys(some.map(key => BYTES[key] ?? key).join(''));
+      if (n % 10 === 9) {
+        const [columns, rows] = SIZES[dice.next().value % SIZES.length]!;
+        s.resize(columns, rows);
+      }
+      await sleep(20);
+      s.keys('\x1b');
+      await sleep(100);
+      expect(s.exit, `seed ${SEED}, after ${100 * (n + 1)} keys: ${some.join(' ')}`).toBeUndefined();
+    }
+    s.resize(120, 40);
+    s.keys('\x1b');
+    await sleep(100);
+    s.keys(':xyzzy\r');
+    await s.becomes(lines => lines.at(-1)!.includes('no command is like xyzzy'));
+    s.keys('q');
+    expect(await s.ended()).toBe(0);
+    expect(s.alternate).toBe(false);
+    expect(s.sent.lastIndexOf('[?25h')).toBeGreaterThan(s.sent.lastIndexOf('[?25l'));
+    expect(s.sent.match(/\?2026h/g)!.length).toBe(s.sent.match(/\?2026l/g)!.length); // every frame was whole
   });
 });

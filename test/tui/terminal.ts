@@ -21,6 +21,7 @@ export class Screen {
     rows: number,
     env: Readonly<Record<string, string>> = {},
     program = MAIN,
+    cwd = process.cwd(),
   ) {
     this.terminal = new xterm.Terminal({ cols: columns, rows, allowProposedApi: true });
     const inherited = Object.fromEntries(
@@ -29,6 +30,7 @@ export class Screen {
     this.process = pty.spawn(process.execPath, [program, ...args], {
       cols: columns,
       rows,
+      cwd,
       env: { ...inherited, CI: 'false', TERM: 'xterm-256color', ...env },
     });
     this.process.onData(data => {
@@ -72,17 +74,30 @@ export class Screen {
     }
     return this.lines();
   }
+  /** Waits until the screen is as `holds` says and stays the same for a while. */
+  async settles(holds: (lines: readonly string[]) => boolean): Promise<string[]> {
+    for (let before = '', since = Date.now(); ; ) {
+      const lines = await this.becomes(holds);
+      const now = lines.join('\n');
+      if (now !== before) [before, since] = [now, Date.now()];
+      else if (Date.now() - since > QUIET_MS && Date.now() - this.heard > QUIET_MS) return lines;
+      await new Promise(resolve => setTimeout(resolve, 20));
+    }
+  }
   async ended(): Promise<number> {
     const end = Date.now() + WAIT_MS;
     while (!this.exit) {
-      if (Date.now() > end) throw new Error('it did not end');
+      if (Date.now() > end) throw new Error(`it did not end:\n${this.lines().join('\n')}`);
       await new Promise(resolve => setTimeout(resolve, 20));
     }
     return this.exit.exitCode;
   }
   lines(): string[] {
     const { active } = this.terminal.buffer;
-    return Array.from({ length: this.terminal.rows }, (_, y) => active.getLine(y)?.translateToString(true) ?? '');
+    return Array.from(
+      { length: this.terminal.rows },
+      (_, y) => active.getLine(y)?.translateToString(true, 0, this.terminal.cols) ?? '',
+    );
   }
   /** True while the program has the alternate screen. */
   get alternate(): boolean {

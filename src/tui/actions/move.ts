@@ -9,6 +9,7 @@ import { findEvent, type Match } from '../../state/find.js';
 import { type Position, parsePosition } from '../../state/position.js';
 import { lastRegisters } from '../../views/registers.js';
 import { anyFolded, isHidden } from '../folds.js';
+import { Search } from '../search.js';
 import type { Thing, Ui } from '../state.js';
 import type { Task } from '../task.js';
 import { thingOf } from '../thing.js';
@@ -183,12 +184,12 @@ function show(draft: { at: Position; thing: unknown; message: unknown }, _world:
   draft.message = undefined;
 }
 
-/** To the next event whose line contains the searched text. */
+/** To the next event that has the searched text: in its line, in a function it came from, or in what it printed. */
 export const searchOn = (direction: Direction): Action =>
   function* (ui, world) {
     if (!ui.search) return note(ui, 'nothing was searched yet: /');
-    const wanted = ui.search.toLowerCase();
-    const where: Match['where'] = (block, i) =>
-      lineOf(eventAt(block, i), world.source.lexicon).toLowerCase().includes(wanted);
-    return yield* seek(ui, world, direction, { where }, `event with "${ui.search}"`);
+    const search = new Search(world, ui.search);
+    const after = yield* seek(ui, world, direction, search.match, `event, function or output with "${ui.search}"`);
+    const where = after.at === ui.at ? '' : search.found(world.event(after.at.seq));
+    return where ? note(after, `"${ui.search}" ${where}`) : after;
   };

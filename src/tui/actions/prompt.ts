@@ -61,6 +61,15 @@ export function* typed(ui: Ui, world: World, key: string, watch: Watch): Task<Ui
         : ui;
   }
 }
+/** What was pasted goes where something is typed; elsewhere its letters would be commands. */
+export const paste = (text: string): Action =>
+  atOnce((ui, { outside: { live } }) => {
+    if (ui.typing) live?.type(Buffer.from(text, 'utf8').toString('latin1'));
+    else if (ui.prompt)
+      return { ...ui, prompt: { ...ui.prompt, text: `${ui.prompt.text}${text}`.slice(0, TEXT_MAX), back: 0 } };
+    else return note(ui, 'what is pasted goes into a prompt: : / g & B');
+    return ui;
+  });
 /** Closes the prompt and keeps what was typed, the newest last. */
 function remember(ui: Ui, { kind, text }: Prompt): Ui {
   const others = ui.typed.filter(t => t.kind !== kind || t.text !== text).slice(1 - TYPED_MAX);
@@ -148,6 +157,8 @@ function* command(ui: Ui, world: World, words: string, watch: Watch): Task<Ui> {
   if (!found) return note(ui, `no command is like ${name}; there are ${candidates('', world).join(' ')}`, 'warning');
   const own = COMMANDS[found];
   if (own) return yield* own(rest)(ui, world, watch);
+  if (found !== name && world.outside.verbs.some(v => v.name === found && v.writes))
+    return note(ui, `${found} writes files: type its whole name to mean it`, 'warning');
   return (yield* askVerb(ui, world, [found, ...shellWords(rest)], watch)).ui;
 }
 /** A command as it is typed behind ":". */

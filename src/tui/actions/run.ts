@@ -3,7 +3,7 @@ import { type Block, causeAt } from '../../events/block.js';
 import { findEvent } from '../../state/find.js';
 import { anyOf, FORMS, parseBreak, stopsAt } from '../breaks.js';
 import { foldOver, hasEffects, isFolded } from '../folds.js';
-import { instructionsAfter } from '../instructions.js';
+import { instructionBeside } from '../instructions.js';
 import type { Ui } from '../state.js';
 import type { Task } from '../task.js';
 import type { World } from '../world.js';
@@ -64,22 +64,13 @@ export const outOf: Action = function* (ui, world) {
 export const instruction = (direction: Direction): Action =>
   function* (ui, world, watch) {
     const { seq, sub = 0 } = ui.at;
-    if (direction === 1) {
-      const list = seq < 0 ? [] : yield* instructionsAfter(world, seq, watch);
-      if (typeof list === 'string') return note(moved(ui, world, { seq: seq + 1 }), list, 'warning');
-      const next = list.find(i => i.sub > sub);
-      return moved(ui, world, next ? { seq, sub: next.sub } : { seq: seq + 1 });
-    }
-    if (sub > 0) {
-      const list = yield* instructionsAfter(world, seq, watch);
-      const before = typeof list === 'string' ? undefined : list.findLast(i => i.sub < sub);
-      return moved(ui, world, before ? { seq, sub: before.sub } : { seq });
-    }
-    if (seq < 1) return moved(ui, world, { seq: seq - 1 });
-    const list = yield* instructionsAfter(world, seq - 1, watch);
-    if (typeof list === 'string') return note(moved(ui, world, { seq: seq - 1 }), list, 'warning');
-    const last = list.at(-1);
-    return moved(ui, world, last ? { seq: seq - 1, sub: last.sub } : { seq: seq - 1 });
+    // Between the event and the next one; back from the event itself: between the one before and this.
+    const place = direction === -1 && sub === 0 ? { seq: seq - 1, sub: Number.POSITIVE_INFINITY } : { seq, sub };
+    const none = direction === 1 ? { seq: seq + 1 } : { seq: place.seq };
+    if (place.seq < 0) return moved(ui, world, none);
+    const found = yield* instructionBeside(world, place, direction, watch);
+    if (typeof found === 'string') return note(moved(ui, world, none), found, 'warning');
+    return moved(ui, world, found ? { seq: place.seq, sub: found.sub } : none);
   };
 
 /** Folds what happened inside the event, or what this one happened inside; again: unfolds. */

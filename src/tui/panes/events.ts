@@ -56,8 +56,9 @@ export function eventLines(ui: Ui, world: World, list: readonly number[]): Line[
 /** Instructions of the stretch between two events that the position is in: those around it. */
 const INSTRUCTIONS_AROUND = 3;
 function instructionLines({ at }: Ui, world: World): Line[] {
-  const list = world.instructions.get(at.seq) ?? [];
+  const list = world.stretches.get(at.seq)?.list ?? [];
   const n = list.findIndex(i => i.sub === at.sub);
+  if (n < 0) return [filled('selected', span('▸', 'key'), span(` #${at.seq}.${at.sub}`, 'dim'))];
   return list.slice(Math.max(0, n - INSTRUCTIONS_AROUND), n + INSTRUCTIONS_AROUND + 1).map(i => {
     const here = i.sub === at.sub;
     const parts = [
