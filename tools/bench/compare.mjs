@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { generate, HEADER, LEXICON } from './generate.mjs';
+import { calibration, row } from './rows.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const dist = join(here, '..', '..', 'dist');
@@ -98,11 +99,11 @@ function boot(file) {
 }
 
 export async function* rows(options) {
+  yield calibration();
   const many = Number(options.events ?? 10_000_000);
   const few = Math.min(many, 1_000_000);
   const dir = mkdtempSync(join(tmpdir(), 'rewalk-compare-'));
   const at = name => join(dir, `${name}.rewalk`);
-  const row = (name, value, unit, target = '') => ({ name, value, unit, target });
   try {
     await make(at('few'), { events: few });
     await make(at('few-edits'), { events: few, every: Math.floor(few / 201) });

@@ -9,9 +9,9 @@ import { fileURLToPath } from 'node:url';
 import { image } from './cpu/build.mjs';
 import { costs } from './cpu/costs.mjs';
 import { emulated, native, qemu } from './cpu/worlds.mjs';
+import { calibration, row } from './rows.mjs';
 
 const dist = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'dist');
-const row = (name, value, unit, target = '') => ({ name, value, unit, target });
 const INSTALL = 'QEMU is not there (Debian: apt-get install qemu-system-x86)';
 
 /** `what` as in programs.c; `n` so that the slowest of them takes a second or two. */
@@ -58,6 +58,7 @@ async function race(worlds, programs) {
 }
 
 export async function* rows(options) {
+  yield calibration();
   const file = image('programs');
   const ours = await emulated(file, dist);
   yield* warmUp(ours);

@@ -6,31 +6,21 @@
  * processor time are told beside them: ours has threads that write, and a machine that is shared has no core to spare.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MARKERS } from '../linux/init.mjs';
 import { qemuArguments, realXen } from '../linux/xen.mjs';
+import { calibration, row } from './rows.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const dist = join(here, '..', '..', 'dist');
-const row = (name, value, unit, target = '') => ({ name, value, unit, target });
 const ROUNDS = 2;
 const SECONDS_MAX = 600;
 /** Of /proc/PID/stat, per second. */
 const CLOCK_TICKS = 100;
 
-/** How fast this machine is just now: sha-256 of 256 MiB. */
-function calibration() {
-  const data = Buffer.alloc(1 << 20, 7);
-  const began = performance.now();
-  const h = createHash('sha256');
-  for (let i = 0; i < 256; i++) h.update(data);
-  h.digest();
-  return (256 * (1 << 20)) / 1e6 / ((performance.now() - began) / 1000);
-}
 /** Seconds of processor time of a process that runs: user and system, fields 14 and 15 (proc(5)). */
 function processorTime(pid) {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
@@ -114,7 +104,7 @@ async function* boots(file, scratch) {
 }
 
 export async function* rows(options) {
-  yield row('calibration', calibration(), 'MB/s sha256');
+  yield calibration();
   const scratch = mkdtempSync(join(tmpdir(), 'rewalk-bench-'));
   const file = options.file ?? join(scratch, 'boot.rewalk');
   try {

@@ -5,29 +5,18 @@
  * Everything that reads runs in a process of its own, so that its peak memory is the reader's.
  */
 import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { generate, HEADER, LEXICON } from './generate.mjs';
+import { calibration, row } from './rows.mjs';
 import { Tape } from './tape.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const dist = join(here, '..', '..', 'dist');
 /** As many events are kept in memory to be appended: 400 MB of them. */
 const TAPE_EVENTS = 10_000_000;
-const row = (name, value, unit, target = '') => ({ name, value, unit, target });
-
-/** How fast this machine is just now: sha-256 of 256 MiB. */
-function calibration() {
-  const data = Buffer.alloc(1 << 20, 7);
-  const began = performance.now();
-  const h = createHash('sha256');
-  for (let i = 0; i < 256; i++) h.update(data);
-  h.digest();
-  return (256 * (1 << 20)) / 1e6 / ((performance.now() - began) / 1000);
-}
 
 /** Runs a part of this benchmark in a fresh process; it prints one JSON object a line. */
 function apart(part, args) {
@@ -44,7 +33,7 @@ function apart(part, args) {
 }
 
 export async function* rows(options) {
-  yield row('calibration', calibration(), 'MB/s sha256');
+  yield calibration();
   if (options.file) {
     yield* questions(options.file, options);
     return;

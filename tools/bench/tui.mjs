@@ -5,29 +5,20 @@
  * A key is answered by a frame, which ends with the terminal's "end of synchronised update"; what arrives first after the
  * key counts. Going somewhere is answered when the bottom line shows the place.
  */
-import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pty from '@lydell/node-pty';
 import { generate, HEADER, LEXICON } from './generate.mjs';
+import { calibration, row } from './rows.mjs';
 
 const dist = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'dist');
-const row = (name, value, unit, target = '') => ({ name, value, unit, target });
 const END_OF_FRAME = '\x1b[?2026l';
 const WAIT_MS = 60_000;
 /** Keys come this long after the screen was last busy, as a person's do; slow panes are being computed by then. */
 const PAUSE_MS = 100;
 
-function calibration() {
-  const data = Buffer.alloc(1 << 20, 7);
-  const began = performance.now();
-  const h = createHash('sha256');
-  for (let i = 0; i < 256; i++) h.update(data);
-  h.digest();
-  return (256 * (1 << 20)) / 1e6 / ((performance.now() - began) / 1000);
-}
 async function make(file, events, seed) {
   const { KIND } = await import(join(dist, 'events/kinds.js'));
   const { createRecording } = await import(join(dist, 'recording/writer.js'));
@@ -90,7 +81,7 @@ const percentile = (values, p) =>
   values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * p))];
 
 export async function* rows(options) {
-  yield row('calibration', calibration(), 'MB/s sha256');
+  yield calibration();
   const dir = mkdtempSync(join(tmpdir(), 'rewalk-bench-'));
   const file = options.file ?? join(dir, 'bench.rewalk');
   try {

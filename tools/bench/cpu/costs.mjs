@@ -2,9 +2,9 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { row } from '../rows.mjs';
 import { image } from './build.mjs';
 
-const row = (name, value, unit, target = '') => ({ name, value, unit, target });
 const MIB = 1 << 20;
 const ROUNDS = 6;
 /** Table writes in the guest of record_overhead; some 2,000 instructions each. */
