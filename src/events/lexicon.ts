@@ -20,12 +20,15 @@ export interface Lexicon {
   readonly regions: readonly Region[];
   /** The paging format of the tables in each space, by its name in the isa. */
   readonly paging: Readonly<Partial<Record<Space, string>>>;
+  /** Names of registers by number. They are the processor's and not in the file: whoever opens it adds them. */
+  readonly registers?: readonly string[];
 }
 export const EMPTY_LEXICON: Lexicon = { words: {}, calls: {}, regions: [], paging: {} };
 
 /** The name of a word, or `table:number` for one the recording does not explain. */
 export const wordOf = (lexicon: Lexicon, table: WordTable, n: number): string =>
   lexicon.words[table]?.[n] ?? `${table}:${n}`;
+export const registerName = ({ registers }: Lexicon, n: number): string => registers?.[n] ?? `register ${n}`;
 /** The name of a call, or `call number`. */
 export const callName = (lexicon: Lexicon, cls: number, n: number): string =>
   lexicon.calls[cls]?.[n] ?? `${wordOf(lexicon, 'class', cls)} ${n}`;

@@ -1,7 +1,7 @@
 /** Events as people and programs read them: one line of text, one object of JSON. Both derive from the schema. */
 import { hex } from '../base/u64.js';
 import { type Event, KINDS, NO_FRAME } from './kinds.js';
-import { callName, type Lexicon, wordOf } from './lexicon.js';
+import { callName, type Lexicon, registerName, wordOf } from './lexicon.js';
 import type { AnyField } from './schema.js';
 
 /** Version of the JSON form of events and views; changes when a field changes its name or meaning. */
@@ -39,8 +39,14 @@ export function fieldText(f: AnyField, v: unknown, lexicon: Lexicon): string {
   }
 }
 
-/** The fields of an event as `name=value`, an old and a new value as `old -> new`. Without seq and ticks. */
+/** An event as people read it: its fields; of registers, which and what; of a result, an error by its number. Without seq and ticks. */
 export function eventText(e: Event, lexicon: Lexicon): string {
+  if (e.kind === 'regs' || e.kind === 'step') return `${e.kind} ${registersText(e.mask, e.values, lexicon)}`;
+  if (e.kind === 'result') return `result value=${statusText(e.value)}`;
+  return fieldsText(e, lexicon);
+}
+/** The fields of an event as `name=value`, an old and a new value as `old -> new`. Without seq and ticks. */
+export function fieldsText(e: Event, lexicon: Lexicon): string {
   const fields = KINDS[e.kind].fields as Record<string, AnyField>;
   const value = (name: string): string =>
     fieldText(fields[name]!, (e as unknown as Record<string, unknown>)[name], lexicon);
@@ -59,6 +65,22 @@ export function eventText(e: Event, lexicon: Lexicon): string {
     else parts.push(`${name}=${value(name)}`);
   }
   return `${e.kind} ${parts.join(' ')}`;
+}
+
+const REGISTERS_SHOWN = 20;
+/** `rax=1a rip=ffffffff80100323`: bit n of the mask says that a value of register n is in the list. */
+function registersText(mask: bigint, values: readonly bigint[], lexicon: Lexicon): string {
+  const parts: string[] = [];
+  for (let n = 0; mask >> BigInt(n); n++)
+    if ((mask >> BigInt(n)) & 1n) parts.push(`${registerName(lexicon, n)}=${hex(values[parts.length] ?? 0n)}`);
+  const more = parts.length - REGISTERS_SHOWN;
+  return parts.slice(0, REGISTERS_SHOWN).join(' ') + (more > 0 ? ` +${more}` : '');
+}
+const ERRNO_MAX = 4095n;
+/** What a call answered: an error as kernels write it, -22, and anything else as other values. */
+function statusText(value: bigint): string {
+  const signed = BigInt.asIntN(64, value);
+  return signed < 0n && signed >= -ERRNO_MAX ? String(signed) : hex(value);
 }
 
 /** One line: `#48211 @12345678 pte ... <#48200`, the last being the cause. */

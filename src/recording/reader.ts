@@ -9,6 +9,7 @@ import { u64 } from '../base/u64.js';
 import type { Block } from '../events/block.js';
 import { KIND_NAMES } from '../events/kinds.js';
 import { EMPTY_LEXICON, type Lexicon } from '../events/lexicon.js';
+import { isaOf } from '../isa/index.js';
 import { type DecodedBlock, decodeBody, type Reading, readingOf } from './codec.js';
 import { type ChunkPlace, Directory, type Place } from './directory.js';
 import {
@@ -190,7 +191,10 @@ class FileRecording implements Recording {
   get lexicon(): Lexicon {
     const place = this.directory.of(FRAME.lexicon).at(-1);
     if (!place) return EMPTY_LEXICON;
-    if (this.words?.place !== place) this.words = { place, lexicon: this.unpackAt(place, unpackLexicon) };
+    if (this.words?.place !== place) {
+      const registers = isaOf(this.header.isa)?.registers.map(({ name }) => name) ?? [];
+      this.words = { place, lexicon: { ...this.unpackAt(place, unpackLexicon), registers } };
+    }
     return this.words.lexicon;
   }
 

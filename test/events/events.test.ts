@@ -153,6 +153,18 @@ describe('text', () => {
       '#7 @99 pte space=guest table=1a3 offset=24 level=1 bytes=8 path=hypercall 0 -> 80000000b1d89067 <#3',
     );
   });
+  it('names registers, and errors by their number', () => {
+    const head = { seq: 1, ticks: 2, vcpu: 0, cause: -1 };
+    const text = (body: object) =>
+      lineOf({ ...head, ...body } as unknown as Event, { ...lexicon, registers: ['rax', 'rcx'] });
+    expect(text({ kind: 'regs', mask: 0b111n, values: [1n, 0xffn, 3n], olds: [] })).toBe(
+      '#1 @2 regs rax=1 rcx=ff register 2=3',
+    );
+    expect(text({ kind: 'regs', mask: 2n ** 30n - 1n, values: [], olds: [] })).toMatch(/ \+10$/);
+    expect(text({ kind: 'result', value: BigInt.asUintN(64, -22n) })).toBe('#1 @2 result value=-22');
+    expect(text({ kind: 'result', value: BigInt.asUintN(64, -4096n) })).toBe('#1 @2 result value=fffffffffffff000');
+    expect(text({ kind: 'result', value: 0x22n })).toBe('#1 @2 result value=22');
+  });
   it('as JSON has u64 as strings and words by name', () => {
     expect(eventJson(e, lexicon)).toMatchObject({
       v: 1,
