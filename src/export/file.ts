@@ -18,7 +18,7 @@ export class WholeFile {
   /** Makes the folder, too. @throws Trouble that names the file */
   constructor(path: string) {
     this.path = path;
-    this.part = join(dirname(path), `.${basename(path)}.part`);
+    this.part = join(dirname(path), `.${basename(path)}.${process.pid}.part`);
     this.fd = this.trying(() => {
       this.made = mkdirSync(dirname(path), { recursive: true });
       return openSync(this.part, 'w');

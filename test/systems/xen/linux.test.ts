@@ -27,6 +27,7 @@ import { needFormat } from '../../../src/views/walk.js';
 import { eventsIn } from '../../session/guests.js';
 
 const HERE = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+const MAIN = HERE('../../../dist/cli/main.js');
 const MINUTES = 60_000;
 const MEMORY = 256 * 2 ** 20;
 const PROCESSES = 20;
@@ -244,8 +245,32 @@ describe.skipIf(folder === undefined)('a stock Debian kernel', () => {
   });
 });
 
+describe.skipIf(folder === undefined)('a shell on a stock kernel', () => {
+  const run = (name: string, input: string, ...args: string[]) => {
+    const kernel = ['--kernel', join(folder!, 'vmlinuz'), '--initrd', join(folder!, 'shell'), '--memory', '128M'];
+    const out = join(scratch, name);
+    const { status, stdout } = spawnSync(process.execPath, [MAIN, 'record', ...kernel, '-o', out, ...args], {
+      encoding: 'utf8',
+      input,
+    });
+    expect(status, stdout).toBe(0);
+    return { out, stdout };
+  };
+  test('answers what is typed, and the same is recorded when the same is typed again', {
+    timeout: 10 * MINUTES,
+  }, () => {
+    const typed = 'echo typed $((6*7))\nsleep 1; cat /proc/uptime\npoweroff -f\n';
+    const first = run('typed.rewalk', typed);
+    expect(first.stdout).toMatch(/# .*echo typed \$\(\(6\*7\)\)\ntyped 42\n/);
+    expect(first.stdout).toMatch(/\n\d+\.\d\d \d+\.\d\d\n# poweroff -f\n/);
+    const inputs = eventsOf(openRecording(first.out), 'input').map(e => e.kind === 'input' && e.text);
+    expect(inputs.join('')).toBe(typed);
+    const again = run('again.rewalk', '', '--quiet', '--input', first.out);
+    expect(readFileSync(again.out).equals(readFileSync(first.out))).toBe(true);
+  });
+});
+
 describe('what is no such kernel is refused in a line, with exit code 2, and leaves nothing behind', () => {
-  const MAIN = HERE('../../../dist/cli/main.js');
   const refused = (bytes: Uint8Array, ...options: string[]): string => {
     const folder = mkdtempSync(join(scratch, 'refused-'));
     writeFileSync(join(folder, 'k'), bytes);
