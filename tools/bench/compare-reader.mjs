@@ -1,6 +1,7 @@
 /** One comparison or check in a process of its own: node compare-reader.mjs diff A B | check A. Prints {ms, cpuMs, found, peakMb}. */
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { peakMb } from './rows.mjs';
 
 const dist = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'dist');
 const [what, a, b] = process.argv.slice(2);
@@ -20,6 +21,8 @@ const found =
 const ms = performance.now() - began;
 const { user, system } = process.cpuUsage(cpu);
 const cpuMs = (user + system) / 1000;
-const peakMb = process.resourceUsage().maxRSS / 1024;
+const peak = peakMb();
 const n = Object.values(found.counted).reduce((x, y) => x + y, 0);
-process.stdout.write(JSON.stringify({ ms, cpuMs, found: n, peakMb, events: first.count, counted: found.counted }));
+process.stdout.write(
+  JSON.stringify({ ms, cpuMs, found: n, peakMb: peak, events: first.count, counted: found.counted }),
+);

@@ -1,5 +1,6 @@
 /** What every benchmark yields. */
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 
 /** @param {string} target such as "<= 16"; none if empty */
 export const row = (name, value, unit, target = '') => ({ name, value, unit, target });
@@ -12,4 +13,10 @@ export function calibration() {
   for (let i = 0; i < 256; i++) h.update(data);
   h.digest();
   return row('calibration', (256 * (1 << 20)) / 1e6 / ((performance.now() - began) / 1000), 'MB/s sha256');
+}
+
+/** The most memory this process ever held, in MB. Not maxRSS of getrusage(2), which begins with what the parent held. */
+export function peakMb() {
+  const kib = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
+  return Number(kib) / 1024;
 }
