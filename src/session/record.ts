@@ -62,9 +62,9 @@ export interface Recorded extends Ended {
  * So far apart that a re-run reaches any instruction in half a second, where the code is the slowest there is. Ticks in which
  * the guest waits do not count.
  */
-export const CHECKPOINT_TICKS = 2 ** 24;
+export const CHECKPOINT_TICKS = 13 * 2 ** 20;
 /** The same where events are what takes time, as while a kernel maps all of memory. */
-const CHECKPOINT_EVENTS = 2 ** 17;
+const CHECKPOINT_EVENTS = 2 ** 15;
 const LIMIT_TICKS = 2 ** 16;
 /** About a millisecond of running, and of stepping. */
 const SLICE_TICKS = { mmu: 2 ** 16, full: 2 ** 10 } as const;
