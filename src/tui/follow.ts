@@ -6,10 +6,10 @@ const LOOK_MS = 300;
 
 /** Takes in what is new. Whoever stood at the end stands at the new one; everybody else stays. */
 const grow: Action = change((ui, { source }) => {
+  if (ui.message) ui.message = { ...ui.message }; // it stays: it answers a key, and this is none
   const before = source.count;
   if (!source.refresh()) return;
   if (ui.window.to >= before) ui.window.to = Math.max(1, source.count);
-  if (ui.message) ui.message = { ...ui.message }; // it stays: it answers a key, and this is none
   if (ui.at.seq === before - 1 && ui.at.sub === undefined) ui.at = { seq: source.count - 1 };
 });
 
