@@ -94,6 +94,11 @@ const PATIENCE_MS = 300;
 const PROGRESS_MS = 100;
 const CHECK_SLICE_MS = 4;
 
+/** A key or something else to be done, and whether a person asked for it. */
+interface Queued {
+  readonly what: string | Action;
+  readonly asked: boolean;
+}
 interface Shown {
   key: string;
   lines: Lines;
@@ -106,7 +111,7 @@ export class Desk {
   private readonly changed: () => void;
   private readonly failed: (error: unknown) => void;
   /** Keys, and what else is to be done in turn. */
-  private readonly queue: (string | Action)[] = [];
+  private readonly queue: Queued[] = [];
   private working = false;
   /** Slow panes wait so long after a key, and frames while keys wait: whoever holds one down need not see all that goes by. */
   private readonly patience: number;
@@ -170,9 +175,12 @@ export class Desk {
     }
     this.enqueue(key);
   }
-  /** Something to be done in turn, behind the keys that were pressed before. */
-  enqueue(what: string | Action): void {
-    this.queue.push(what);
+  /**
+   * Something to be done in turn, behind the keys that were pressed before.
+   * @param asked a person asked for it: the message that answered what was asked before goes away
+   */
+  enqueue(what: string | Action, asked = true): void {
+    this.queue.push({ what, asked });
     this.pressed = performance.now();
     this.wake?.();
     this.yielding?.abort(new Error('something newer is asked'));
@@ -199,7 +207,7 @@ export class Desk {
       this.changed();
     }
   }
-  private async act(next: string | Action): Promise<void> {
+  private async act({ what: next, asked }: Queued): Promise<void> {
     const { ui, world } = this;
     const binding = ui.prompt || ui.typing || typeof next !== 'string' ? undefined : bindingOf(next, ui.focus);
     const action = typeof next === 'string' ? this.actionOf(next) : next;
@@ -209,7 +217,7 @@ export class Desk {
     if (!after) {
       this.ui = note({ ...ui, prompt: undefined }, 'stopped');
     } else {
-      const message = after.message === before ? undefined : after.message;
+      const message = asked && after.message === before ? undefined : after.message;
       const { size } = this.ui; // the terminal may have changed meanwhile
       this.ui = { ...after, size, message, shell: equivalent(after, world, ui) };
     }

@@ -6,7 +6,6 @@ const LOOK_MS = 300;
 
 /** Takes in what is new. Whoever stood at the end stands at the new one; everybody else stays. */
 const grow: Action = change((ui, { source }) => {
-  if (ui.message) ui.message = { ...ui.message }; // it stays: it answers a key, and this is none
   const before = source.count;
   if (!source.refresh()) return;
   if (ui.window.to >= before) ui.window.to = Math.max(1, source.count);
@@ -17,7 +16,7 @@ const grow: Action = change((ui, { source }) => {
 export function follow(desk: Desk): () => void {
   const timer = setInterval(() => {
     if (desk.world.source.closed) clearInterval(timer);
-    else if (desk.idle) desk.enqueue(grow);
+    else if (desk.idle) desk.enqueue(grow, false);
   }, LOOK_MS);
   return () => clearInterval(timer);
 }
