@@ -12,6 +12,7 @@
  */
 import { Trouble } from '../../base/trouble.js';
 import { columnWords, packColumn, unpackColumn } from './bits.js';
+import { type BlockCache, ListBlock } from './list-block.js';
 
 export const BLOCK_ROWS = 1024;
 export const FENCE_BYTES = 24;
@@ -95,58 +96,30 @@ export class ListWriter {
   }
 }
 
-export interface ListBlock {
-  /** Number of row 0 in the list. */
-  readonly first: number;
-  readonly n: number;
+/** Columns of some rows of a list; they may be longer than those. */
+export interface Picked {
   readonly keys: Float64Array;
   readonly values: Uint32Array;
   readonly notes: Uint32Array;
-}
-const NO_NOTES = new Uint32Array(BLOCK_ROWS);
-
-/** Where a block is decoded to; notes, which most blocks have not, get room of their own if there is none. */
-interface Room {
-  readonly keys: Float64Array;
-  readonly values: Uint32Array;
-  readonly notes?: Uint32Array;
-}
-const roomFor = (n: number): Room => ({ keys: new Float64Array(n), values: new Uint32Array(n) });
-
-/** Decoded blocks of all lists, least recently used first out. */
-export class BlockCache {
-  private readonly blocks = new Map<number, ListBlock>();
-  private readonly most: number;
-  private lists = 0;
-  /** Room for a block that is not to be kept. */
-  readonly spare: Room = { ...roomFor(BLOCK_ROWS), notes: new Uint32Array(BLOCK_ROWS) };
-  /** @param bytes about how much memory to use; a block is 12 to 16 KB */
-  constructor(bytes: number) {
-    this.most = Math.max(16, Math.floor(bytes / 13_000));
-  }
-  /** A number for a list, under which its blocks are kept. */
-  enter(): number {
-    return this.lists++ * 2 ** 28;
-  }
-  get full(): boolean {
-    return this.blocks.size >= this.most;
-  }
-  get(key: number): ListBlock | undefined {
-    const block = this.blocks.get(key);
-    if (block) {
-      this.blocks.delete(key);
-      this.blocks.set(key, block);
-    }
-    return block;
-  }
-  set(key: number, block: ListBlock): void {
-    if (this.full) this.blocks.delete(this.blocks.keys().next().value!);
-    this.blocks.set(key, block);
-  }
+  /** The value of the row behind each, if that has the same key; else Infinity. */
+  readonly next: Float64Array;
 }
 
+/** A block as it is stored. */
 const steps = new Uint32Array(BLOCK_ROWS);
+const values = new Uint32Array(BLOCK_ROWS);
 const notes = new Uint32Array(BLOCK_ROWS);
+const roomFor = (n: number): Picked => ({
+  keys: new Float64Array(n),
+  values: new Uint32Array(n),
+  notes: new Uint32Array(n),
+  next: new Float64Array(n),
+});
+let picked = roomFor(0);
+
+/** Who reads a block close behind the last reads more: so many at once. */
+const AHEAD_BLOCKS = 32;
+const NEAR_BLOCKS = 8;
 
 /** A list in a file or in memory. Whatever its bytes are, it answers in bounded time and memory, or throws Trouble. */
 export class ListReader {
@@ -221,55 +194,61 @@ export class ListReader {
     return block;
   }
 
-  /**
-   * The block that holds row `row`, for who goes over many: it pushes no other out of memory, and is only sure to hold until
-   * this is called again, for whatever list.
-   */
-  passing(row: number): ListBlock {
-    const b = this.numberOf(row);
-    if (b === this.lastNumber) return this.last!;
-    const known = this.cache.get(this.id + b);
-    if (known) return known;
-    if (this.cache.full) return this.decode(b, this.cache.spare);
-    return this.block(b);
-  }
-
-  private decode(
-    b: number,
-    room: Room = roomFor(this.getFences().rows[b + 1]! - this.getFences().rows[b]!),
-  ): ListBlock {
-    const fences = this.getFences();
-    const first = fences.rows[b]!;
-    const n = fences.rows[b + 1]! - first;
-    const at = fences.ats[b]!;
-    const length = fences.ats[b + 1]! - at;
-    const bytes = this.read(this.place.blocksAt + at, length);
-    if (bytes.length !== length) throw new Trouble(`${this.where}: cut short`);
-    const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
-    const words = new Uint32Array(aligned.buffer, aligned.byteOffset, length / 4);
-    const { keys, values } = room;
+  private decode(b: number): ListBlock {
+    const { rows, keys, values: firsts } = this.getFences();
+    const n = rows[b + 1]! - rows[b]!;
+    const words = this.wordsOf(b);
     let next = unpackColumn(words, 0, n, steps);
     if (next >= 0) next = unpackColumn(words, next, n, values);
-    const plain = words[next] === 0;
     if (next >= 0) next = unpackColumn(words, next, n, notes);
     if (next !== words.length || steps[0] !== 0) throw this.damaged(b);
-
-    let key = (keys[0] = fences.keys[b]!);
-    let value = (values[0] = fences.values[b]!);
-    let top = value;
-    for (let i = 1; i < n; i++) {
-      const step = steps[i]!;
-      keys[i] = key += step;
-      value = step === 0 ? value + values[i]! : values[i]!;
-      if (value > top) top = value;
-      values[i] = value;
+    values[0] = firsts[b]!;
+    const block = new ListBlock(rows[b]!, keys[b]!, steps, values, notes, n);
+    if (block.top >= this.valueEnd) throw this.damaged(b);
+    return block;
+  }
+  /** Block b as it is in the file. */
+  private wordsOf(b: number): Uint32Array {
+    const { ats } = this.getFences();
+    const { read } = this.cache;
+    if (read.list !== this.id || b < read.from || b >= read.to) {
+      const near = read.list === this.id && b >= read.to && b < read.to + NEAR_BLOCKS;
+      const to = near ? Math.min(b + AHEAD_BLOCKS, ats.length - 1) : b + 1;
+      const length = ats[to]! - ats[b]!;
+      const bytes = this.read(this.place.blocksAt + ats[b]!, length);
+      if (bytes.length !== length) throw new Trouble(`${this.where}: cut short`);
+      const { buffer, byteOffset } = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+      Object.assign(read, { list: this.id, from: b, to, words: new Uint32Array(buffer, byteOffset, length / 4) });
     }
-    if (top >= this.valueEnd) throw this.damaged(b);
-    if (plain) return { first, n, keys, values, notes: NO_NOTES };
-    const own = room.notes ?? new Uint32Array(n);
-    let note = 0;
-    for (let i = 0; i < n; i++) own[i] = note ^= notes[i]!;
-    return { first, n, keys, values, notes: own };
+    const begin = ats[read.from]!;
+    return read.words.subarray((ats[b]! - begin) / 4, (ats[b + 1]! - begin) / 4);
+  }
+
+  /**
+   * Single rows, of which there may be many and far apart. The columns hold until the next call.
+   * @param rows their numbers, ascending
+   */
+  pick(rows: Uint32Array): Picked {
+    if (rows.length > picked.keys.length) picked = roomFor(2 * rows.length);
+    for (let m = 0; m < rows.length; ) m = this.pickFrom(this.numberOf(rows[m]!), rows, m, picked);
+    return picked;
+  }
+  /** Picks those of `rows` from number m on that are in block b, and returns the number of the next. */
+  private pickFrom(b: number, rows: Uint32Array, m: number, { keys, values, notes, next }: Picked): number {
+    const block = this.block(b);
+    const { first, n } = block;
+    const fences = this.getFences();
+    const [behind, behindValue] = b + 1 < fences.keys.length ? [fences.keys[b + 1]!, fences.values[b + 1]!] : [-1, 0];
+    for (; m < rows.length && rows[m]! - first < n; m++) {
+      const i = rows[m]! - first;
+      const key = block.key(i);
+      keys[m] = key;
+      values[m] = block.value(i);
+      notes[m] = block.note(i);
+      if (i + 1 < n) next[m] = block.key(i + 1) === key ? block.value(i + 1) : Infinity;
+      else next[m] = behind === key ? behindValue : Infinity;
+    }
+    return m;
   }
 
   private damaged(b: number): Trouble {
@@ -311,7 +290,8 @@ export class ListReader {
     let to = block.n;
     while (from < to) {
       const middle = (from + to) >> 1;
-      if (block.keys[middle]! < key || (block.keys[middle] === key && block.values[middle]! < value)) from = middle + 1;
+      const at = block.key(middle);
+      if (at < key || (at === key && block.value(middle) < value)) from = middle + 1;
       else to = middle;
     }
     return block.first + from;
@@ -322,6 +302,6 @@ export class ListReader {
     const row = this.lowerBound(key, before) - 1;
     if (row < 0) return -1;
     const block = this.blockOf(row);
-    return block.keys[row - block.first] === key ? block.values[row - block.first]! : -1;
+    return block.key(row - block.first) === key ? block.value(row - block.first) : -1;
   }
 }

@@ -10,7 +10,7 @@ import type { Lexicon } from '../../events/lexicon.js';
 import type { Header, Mapping } from '../source.js';
 import { slotKey } from './build.js';
 import type { OpenIndex, Segment, Tail } from './contract.js';
-import { BlockCache } from './list.js';
+import { BlockCache } from './list-block.js';
 import { historyIn, NOTHING, overlaid, type Standing, StandingCache, standingIn } from './mappings.js';
 import { SegmentIndex } from './segment.js';
 import { concat, type SeqSet } from './seqs.js';
@@ -18,7 +18,7 @@ import { TailIndex } from './tail.js';
 import { SIZES, targetKey } from './targets.js';
 
 /** About what decoded blocks may take. */
-const CACHE_BYTES = 44 * 2 ** 20;
+const CACHE_BYTES = 28 * 2 ** 20;
 const STANDING_BYTES = 16 * 2 ** 20;
 
 /** An index that answers after its first `update`. @param name what an error message begins with */
@@ -96,20 +96,22 @@ class IndexOverSegments implements OpenIndex {
     const keys = containing(space, frame);
     const found: Standing[] = [];
     for (let k = 0; k < keys.length; k++) {
-      let standing = NOTHING;
-      for (let n = 0; n < segments.length; n++) {
+      // What stood at the end of a segment is kept, so a question begins where the last one like it got to.
+      let n = segments.length;
+      let standing: Standing | undefined;
+      while (!standing && n > 0)
+        if (segments[--n]!.endSeq <= before) standing = this.standings.get(keys[k]!, segments[n]!.endSeq);
+      if (standing) n++;
+      for (standing ??= NOTHING; n < segments.length; n++) {
         yield { done: k * segments.length + n, total: keys.length * segments.length };
-        standing = overlaid(standing, this.standing(segments[n]!, keys[k]!, before));
+        const segment = segments[n]!;
+        standing = overlaid(standing, standingIn(segment, keys[k]!, before));
+        if (segment.endSeq <= before) this.standings.set(keys[k]!, segment.endSeq, standing);
       }
       if (standing.slots.length > 0) found.push(standing);
     }
     if (found.length === 1) return mappingsOf(found[0]!);
     return found.flatMap(mappingsOf).sort((a, b) => a.at - b.at);
-  }
-
-  private standing(segment: SegmentIndex, key: number, before: number): Standing {
-    if (before < segment.endSeq) return standingIn(segment, key, before);
-    return this.standings.get(`${segment.firstSeq} ${segment.endSeq} ${key}`, () => standingIn(segment, key, before));
   }
 
   *mappingHistory(space: Space, frame: Frame, before: number): Work<Float64Array> {

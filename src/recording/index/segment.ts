@@ -3,7 +3,8 @@ import { Trouble } from '../../base/trouble.js';
 import { FRAME_KINDS } from '../../events/kinds.js';
 import { coverKey, HEAD_BYTES, INDEX_VERSION, LISTS } from './build.js';
 import type { Segment } from './contract.js';
-import { type BlockCache, FENCE_BYTES, type ListPlace, ListReader } from './list.js';
+import { FENCE_BYTES, type ListPlace, ListReader } from './list.js';
+import type { BlockCache } from './list-block.js';
 import { SeqSet } from './seqs.js';
 
 type Lists = { readonly [L in (typeof LISTS)[number]]: ListReader };
@@ -85,9 +86,10 @@ export class SegmentIndex {
     if (covers.rows === 0) return -1;
     const key = coverKey(space, frame);
     for (let row = covers.lowerBound(key, this.relative(before)) - 1; row >= 0; row--) {
-      const { first, keys, values, notes } = covers.blockOf(row);
-      if (keys[row - first] !== key) break;
-      if (inside(notes[row - first]!, offset)) return this.seq(values[row - first]!);
+      const block = covers.blockOf(row);
+      const i = row - block.first;
+      if (block.key(i) !== key) break;
+      if (inside(block.note(i), offset)) return this.seq(block.value(i));
     }
     return -1;
   }
@@ -97,8 +99,9 @@ export class SegmentIndex {
     const key = coverKey(space, frame);
     const end = covers.lowerBound(key, this.relative(before));
     for (let row = covers.lowerBound(key, 0); row < end; row++) {
-      const { first, values, notes } = covers.blockOf(row);
-      if (offset === undefined || inside(notes[row - first]!, offset)) into.add(values[row - first]!);
+      const block = covers.blockOf(row);
+      const i = row - block.first;
+      if (offset === undefined || inside(block.note(i), offset)) into.add(block.value(i));
     }
   }
 
@@ -115,10 +118,12 @@ export class SegmentIndex {
 function addValues(into: SeqSet, list: ListReader, fromKey: number, toKey: number, limit: number): void {
   const end = list.lowerBound(toKey, 0);
   for (let row = list.lowerBound(fromKey, 0); row < end; ) {
-    const { first, n, values } = list.blockOf(row);
-    const stop = Math.min(n, end - first);
-    for (let i = row - first; i < stop; i++) if (values[i]! < limit) into.add(values[i]!);
-    row = first + stop;
+    const block = list.blockOf(row);
+    const stop = Math.min(end, block.first + block.n);
+    for (; row < stop; row++) {
+      const value = block.value(row - block.first);
+      if (value < limit) into.add(value);
+    }
   }
 }
 

@@ -7,7 +7,7 @@ import type { Lexicon } from '../../events/lexicon.js';
 import type { Header } from '../source.js';
 import { Builder } from './build.js';
 import type { Segment, Tail } from './contract.js';
-import type { BlockCache } from './list.js';
+import type { BlockCache } from './list-block.js';
 import { SegmentIndex } from './segment.js';
 
 const PIECES_MAX = 8;

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Trouble } from '../../../src/base/trouble.js';
 import { columnWords, packColumn, unpackColumn } from '../../../src/recording/index/bits.js';
-import { BlockCache, ListReader, ListWriter } from '../../../src/recording/index/list.js';
+import { ListReader, ListWriter } from '../../../src/recording/index/list.js';
+import { BlockCache } from '../../../src/recording/index/list-block.js';
 import { Rows } from '../../../src/recording/index/rows.js';
 import { SeqSet } from '../../../src/recording/index/seqs.js';
 import { Sorter, wholeWord } from '../../../src/recording/index/sort.js';
@@ -64,9 +65,10 @@ describe('a sorted list', () => {
     rows.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
     const list = listOf(rows);
     rows.forEach(([key, value, note], r) => {
-      const { first, keys, values, notes } = list.blockOf(r);
-      if (keys[r - first] !== key || values[r - first] !== value || notes[r - first] !== note)
-        expect([keys[r - first], values[r - first], notes[r - first]]).toEqual([key, value, note]);
+      const block = list.blockOf(r);
+      const i = r - block.first;
+      if (block.key(i) !== key || block.value(i) !== value || block.note(i) !== note)
+        expect([block.key(i), block.value(i), block.note(i)]).toEqual([key, value, note]);
     });
     for (let q = 0; q < 300; q++) {
       const [key, value] = rows[below(rows.length)]!;
