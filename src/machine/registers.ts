@@ -7,10 +7,11 @@ import { listStart } from '../events/block.js';
 import { KIND } from '../events/kinds.js';
 import type { Log } from '../events/log.js';
 
-/** Gives all registers of a processor, by number: low word, high word, low word ... */
+/** Gives the registers of a processor, by number: low word, high word, low word ... */
 export interface RegisterSource {
   readonly count: number;
-  readRegisters(into: Uint32Array): void;
+  /** @param which those that are asked for; others may be given too */
+  readRegisters(into: Uint32Array, which: readonly number[]): void;
 }
 
 export class RegisterTrace {
@@ -32,18 +33,22 @@ export class RegisterTrace {
    */
   write(log: Log, kind: number, ticks: number, cause: number, which: readonly number[] = this.all): void {
     const { known, now } = this;
-    this.source.readRegisters(now);
-    const isNew = (reg: number): boolean => now[2 * reg] !== known[2 * reg] || now[2 * reg + 1] !== known[2 * reg + 1];
-    if (!which.some(isNew)) return;
+    this.source.readRegisters(now, which);
+    let maskLo = 0;
+    let maskHi = 0;
+    for (let n = 0; n < which.length; n++) {
+      const reg = which[n]!;
+      if (now[2 * reg] === known[2 * reg] && now[2 * reg + 1] === known[2 * reg + 1]) continue;
+      if (reg < 32) maskLo |= 1 << reg;
+      else maskHi |= 1 << (reg - 32);
+    }
+    if ((maskLo | maskHi) === 0) return;
     const row = log.open(kind, ticks, 0, cause);
     const columns = kind === KIND.step ? log.col.step : log.col.regs;
     let at = listStart(columns.valuesEnd, row);
-    let maskLo = 0;
-    let maskHi = 0;
-    for (const reg of which) {
-      if (!isNew(reg)) continue;
-      if (reg < 32) maskLo |= 1 << reg;
-      else maskHi |= 1 << (reg - 32);
+    for (let n = 0; n < which.length; n++) {
+      const reg = which[n]!;
+      if ((((reg < 32 ? maskLo : maskHi) >>> reg) & 1) === 0) continue; // a shift counts modulo 32
       columns.valuesLo[at] = now[2 * reg]!;
       columns.valuesHi[at] = now[2 * reg + 1]!;
       columns.oldsLo[at] = known[2 * reg]!;

@@ -123,10 +123,18 @@ function withoutLast(block: Block): Block {
   return { first, count: block.count - 1, kind, row, ticks, vcpu, back, rows, col };
 }
 
+/** Room for the pages of a part to begin with: memory that is asked for has to be cleared. */
+const FEW_FRAMES = 16;
+function twice(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const larger = new Uint8Array(2 * bytes.length);
+  larger.set(bytes);
+  return larger;
+}
+
 /** Cuts the pages of a checkpoint into parts; there is at least one. */
 export function* partsOf({ seq, ticks, state, pages }: CheckpointGiven): Generator<PagesGiven> {
   let frames: number[] = [];
-  let bytes = new Uint8Array(MEMORY_FRAMES * PAGE_BYTES);
+  let bytes = new Uint8Array(FEW_FRAMES * PAGE_BYTES);
   const part = (more: boolean): PagesGiven => ({
     seq,
     ticks,
@@ -142,6 +150,7 @@ export function* partsOf({ seq, ticks, state, pages }: CheckpointGiven): Generat
       bytes = new Uint8Array(MEMORY_FRAMES * PAGE_BYTES);
     }
     assert(page.length === PAGE_BYTES, `a page of ${page.length} bytes`);
+    if (PAGE_BYTES * frames.length === bytes.length) bytes = twice(bytes);
     bytes.set(page, PAGE_BYTES * frames.length);
     frames.push(frame);
   }

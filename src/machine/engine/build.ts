@@ -42,7 +42,7 @@ import {
   when,
 } from './wasm.js';
 
-/** Why `run` returned. After budget and miss the place is CONTROL.pc; after the others CONTROL.record. */
+/** Why a run returned. After budget and miss the place is CONTROL.pc; after the others CONTROL.record. */
 export const REASON = { budget: 0, fault: 1, out: 2, miss: 3, again: 4 } as const;
 
 /** So many regions of code at a time. */
@@ -60,7 +60,7 @@ export interface Imports {
   trapped(paddr: number, bytes: number, lo: number, hi: number, via: number): void;
   /** The architectural TLB took an entry, at this address. Called only while CONTROL.tellFills is set. */
   filled(entry: number): void;
-  /** No block known at CONTROL.pc, whose code frame is given: returns its record, or 0 to end the run. */
+  /** No block known at CONTROL.pc, whose code frame is given, | CONTROL.single: returns its record, or 0 to end the run. */
   miss(frame: number): number;
   /** The record is out of date. Sets CONTROL.pc to its address; returns the instructions of the block before it. */
   stale(record: number): number;
@@ -73,9 +73,8 @@ const IMPORTS: readonly Import[] = [
 ];
 
 export interface Exports {
-  run(record: number, left: number): number;
-  /** The record at a virtual address; 0 with a fault, or 0 without one when the arena is full. */
-  find(pc: bigint): number;
+  /** Runs from the address at `pcAt` in linear memory: a REASON, miss also where there is no record to begin with. */
+  enter(pcAt: number, left: number): number;
   /** Frame address | 1 of the code page of va; 0 with a fault. */
   code(va: bigint): number;
   slow_load(va: bigint, bytes: number, access: number, record: number, left: number): bigint;
@@ -84,18 +83,21 @@ export interface Exports {
   slow_store(va: bigint, value: bigint, bytes: number, record: number, left: number): number;
 }
 
-/** find(pc): the code frame of pc from the fast tag or the slow path, then the jump cache, then TypeScript. */
+/**
+ * find(pc) -> the record at a virtual address; 0 with a fault, or 0 without one when the arena is full. The code frame of pc
+ * from the fast tag or the slow path, then the jump cache, then TypeScript.
+ */
 function find(): Func {
   const pc: Local = { index: 0, type: 'i64' };
   const tag: Local = { index: 1, type: 'i32' };
   const frame: Local = { index: 2, type: 'i32' };
   const cached: Local = { index: 3, type: 'i32' };
+  const single = i32.load(i32.const(0), CONTROL.single);
   return {
     name: 'find',
     params: ['i64'],
     result: 'i32',
     locals: ['i32', 'i32', 'i32'],
-    exported: true,
     body: [
       set(tag, i32.add(placeOffset(get(pc), 4), i32.load(i32.const(0), CONTROL.fastCode))),
       when(i64.eq(i64.load(get(tag), CODE_TAG.tag), pageOf(get(pc))), set(frame, i32.load(get(tag), CODE_TAG.frame)), [
@@ -104,11 +106,12 @@ function find(): Func {
         when(i32.eqz(tee(frame, call('code', get(pc)))), ret(i32.const(0))),
         set(frame, i32.and(get(frame), i32.const(~1))),
       ]),
+      set(frame, i32.or(get(frame), single)),
       // Entry: pc u64, record u32, frame u32. Multiplying mixes all low bits into the top ones (2^32 / golden ratio).
       set(
         cached,
         i32.shl(
-          i32.shrU(i32.mul(i32.wrap(get(pc)), i32.const(0x9e3779b1)), i32.const(32 - JUMP_CACHE_BITS)),
+          i32.xor(i32.shrU(i32.mul(i32.wrap(get(pc)), i32.const(0x9e3779b1)), i32.const(32 - JUMP_CACHE_BITS)), single),
           i32.const(4),
         ),
       ),
@@ -126,9 +129,28 @@ function find(): Func {
   };
 }
 
-/** The place of pc in the jump cache, as `find` computes it. */
-export const jumpCacheAt = (pcLow: number): number =>
-  JUMP_CACHE + (Math.imul(pcLow, 0x9e3779b1) >>> (32 - JUMP_CACHE_BITS)) * 16;
+/** The place of pc in the jump cache, as `find` computes it; `single` is 1 for a block of one instruction, else 0. */
+export const jumpCacheAt = (pcLow: number, single: number): number =>
+  JUMP_CACHE + ((Math.imul(pcLow, 0x9e3779b1) >>> (32 - JUMP_CACHE_BITS)) ^ single) * 16;
+
+/** enter(pcAt, left) -> REASON: finds the first record and runs from there. */
+function enter(): Func {
+  const pcAt: Local = { index: 0, type: 'i32' };
+  const left: Local = { index: 1, type: 'i32' };
+  const record: Local = { index: 2, type: 'i32' };
+  return {
+    name: 'enter',
+    params: ['i32', 'i32'],
+    result: 'i32',
+    locals: ['i32'],
+    exported: true,
+    body: [
+      i32.store(i32.const(0), get(left), CONTROL.left),
+      when(i32.eqz(tee(record, call('find', i64.load(get(pcAt))))), ret(i32.const(REASON.miss))),
+      call('run', get(record), get(left)),
+    ],
+  };
+}
 
 /** Handlers of the engine itself, at the numbers of records.ts. */
 const OWN: readonly Handler[] = [
@@ -176,6 +198,8 @@ function run(handlers: readonly Handler[]): Func {
     set(L.record, callIndirect('run', i32.load(ahead, HEADER.region), get(L.record), get(L.left))),
     set(L.left, i32.load(i32.const(0), CONTROL.left)),
     when(get(L.record), [
+      i32.store(i32.const(0), get(L.record), CONTROL.leftAt),
+      i32.store(i32.const(0), i32.add(i32.load(i32.const(0), CONTROL.leaves), i32.const(1)), CONTROL.leaves),
       when(i32.eq(handlerNow, i32.const(REGION)), set(L.n, i32.load16U(ahead, HEADER.first))),
       brTable(
         get(L.n),
@@ -214,7 +238,6 @@ function run(handlers: readonly Handler[]): Func {
     params: ['i32', 'i32'],
     result: 'i32',
     locals: RUN_LOCAL_TYPES,
-    exported: true,
     body: [
       set(L.tags, i32.load(i32.const(0), CONTROL.fastData)),
       loop(TO.next, [
@@ -311,7 +334,7 @@ export function buildEngine(
   if (last?.handlers !== handlers || last.functions !== functions || last.format !== format || last.key !== key) {
     const binary = moduleOf(
       IMPORTS,
-      [...walkFunctions(format, layout), ...tlbFunctions(layout), find(), ...functions, run(all)],
+      [...walkFunctions(format, layout), ...tlbFunctions(layout), find(), ...functions, run(all), enter()],
       layout.pages,
       REGIONS_MAX,
     );

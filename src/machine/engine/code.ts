@@ -188,22 +188,21 @@ export class CodeCache {
     new Uint8Array(this.memory.wasm.buffer, JUMP_CACHE, 16 << JUMP_CACHE_BITS).fill(0xff);
   }
 
-  /** The first record of the block at CONTROL.pc, whose bytes are in `frame`; 0 if the arena is full or a fetch faulted. */
+  /**
+   * The first record of the block at CONTROL.pc, whose bytes are in `frame`; 0 if the arena is full or a fetch faulted. With
+   * bit 0 of `frame` set, of the block of exactly one instruction.
+   */
   miss(frame: number): number {
     const { view } = this.memory;
     const pc = view.getBigUint64(CONTROL.pc, true);
-    const found = this.block(pc, frame >>> 0, false);
+    const single = frame & 1;
+    const found = this.block(pc, (frame & ~1) >>> 0, single === 1);
     if (!found) return 0;
-    const at = jumpCacheAt(Number(pc & 0xffff_ffffn) | 0);
+    const at = jumpCacheAt(Number(pc & 0xffff_ffffn) | 0, single);
     view.setBigUint64(at, pc, true);
     view.setUint32(at + 8, found.header + SLOT_BYTES, true);
     view.setUint32(at + 12, frame, true);
     return found.header + SLOT_BYTES;
-  }
-  /** As miss, for exactly one instruction; such blocks are never linked. */
-  single(pc: bigint, frame: number): number {
-    const found = this.block(pc, frame, true);
-    return found ? found.header + SLOT_BYTES : 0;
   }
   /** For the generated code: notes in CONTROL.pc where an outdated record stands; returns the instructions before it. */
   stale(record: number): number {
@@ -294,7 +293,8 @@ export class CodeCache {
     const { view } = this.memory;
     for (let at = block.header + SLOT_BYTES; at < block.end; at += SLOT_BYTES)
       view.setUint16(at + RECORD.handler, STALE, true);
-    const cached = jumpCacheAt(Number(block.pc & 0xffff_ffffn) | 0);
+    view.setUint32(CONTROL.changed, 1, true);
+    const cached = jumpCacheAt(Number(block.pc & 0xffff_ffffn) | 0, block.single ? 1 : 0);
     if (view.getUint32(cached + 8, true) === block.header + SLOT_BYTES) {
       view.setBigInt64(cached, -1n, true);
       view.setBigInt64(cached + 8, -1n, true);

@@ -46,6 +46,13 @@ export const CONTROL = {
   tellFills: 0x150,
   /** Elements that a repeated instruction may do at once. u32 */
   elements: 0x154,
+  /** 1 while blocks of one instruction are run, 0 otherwise: which of the two `find` looks for. u32 */
+  single: 0x158,
+  /** Not 0: since a region was entered a block was dropped, or fast code tags were. u32 */
+  changed: 0x15c,
+  /** The record at which a region was left last, 0 if it faulted there; and how often one was left in the middle of a block. u32 each */
+  leftAt: 0x160,
+  leaves: 0x164,
 } as const;
 
 export const REGISTERS = 0x400;

@@ -3,7 +3,7 @@
  *
  * The generated code subtracts a block's instructions when it leaves the block, and stops when the budget is below
  * zero. It starts with the budget minus the size of the largest block, so it never runs past the end; the rest, less
- * than a block, goes instruction by instruction. Where a run stops has no effect on what the guest sees.
+ * than a block, goes in blocks of one instruction each. Where a run stops has no effect on what the guest sees.
  *
  *   ticks = those at the start of the piece + (budget given - budget left) + instructions done in the current block
  */
@@ -16,7 +16,7 @@ import { CodeCache, type Translator } from './code.js';
 import type { Exit } from './exits.js';
 import { CONTROL, type Layout, registerAt } from './layout.js';
 import { Memory } from './memory.js';
-import { BLOCK_INSTRUCTIONS_MAX, findPlace, newPlace, type Place, RECORD } from './records.js';
+import { BLOCK_INSTRUCTIONS_MAX, findPlace, newPlace, RECORD } from './records.js';
 import type { Hints } from './region/compile.js';
 import { HotCode } from './region/hot.js';
 import type { WalkFormat } from './walk.js';
@@ -63,8 +63,9 @@ export class Machine {
   idleTicks = 0;
   /** Pieces of unfinished instructions in this run. */
   private again = 0;
-  /** The answer of inFlight, used again and again. */
+  /** Where execution was when somebody last asked, and the record that was; 0 for none. Records stay during a piece. */
   private readonly place = newPlace();
+  private placed = 0;
   /** While the generated code runs: the budget it was given. */
   private given = -1;
 
@@ -85,18 +86,18 @@ export class Machine {
 
   /** Retired instructions plus skipped time. Right at any moment, also inside onWatched. */
   get ticks(): Ticks {
-    return asTicks(this.given < 0 ? this.clock : this.clock + this.inFlight().before);
+    return asTicks(this.given < 0 ? this.clock : this.clock + this.inFlight());
   }
   /** Virtual address of the next instruction; inside onWatched, of the one that stores. */
   get pc(): Vaddr {
-    const { pcLo, pcHi } = this.inFlight();
-    return asVaddr(u64(pcLo, pcHi));
+    this.inFlight();
+    return asVaddr(u64(this.place.pcLo, this.place.pcHi));
   }
   /** As `pc`, into two words from `at` on. */
   readPc(into: Uint32Array, at: number): void {
-    const { pcLo, pcHi } = this.inFlight();
-    into[at] = pcLo;
-    into[at + 1] = pcHi;
+    this.inFlight();
+    into[at] = this.place.pcLo;
+    into[at + 1] = this.place.pcHi;
   }
   set pc(value: bigint) {
     assert(this.given < 0, 'pc is set between runs');
@@ -143,20 +144,18 @@ export class Machine {
 
   /** Runs at most `budget` instructions. Returns undefined to go on. */
   private piece(budget: number): Exit | undefined {
-    const { exports } = this.engine;
     const { view } = this.memory;
     const single = budget < BLOCK_INSTRUCTIONS_MAX;
-    const given = single ? 0 : Math.min(budget - BLOCK_INSTRUCTIONS_MAX, this.hot.sampleTicks);
+    const given = single ? budget - 1 : Math.min(budget - BLOCK_INSTRUCTIONS_MAX, this.hot.sampleTicks);
     view.setInt32(CONTROL.faultKind, 0, true);
-    const record = this.entry(single);
-    if (record === 0) return this.missed();
+    view.setUint32(CONTROL.record, 0, true);
+    view.setUint32(CONTROL.single, single ? 1 : 0, true);
     this.given = given;
-    view.setInt32(CONTROL.left, given, true);
-    const reason = exports.run(record, given);
+    const reason = this.engine.exports.enter(this.pcAt, given);
     this.settle();
     switch (reason) {
       case REASON.budget:
-        if (!single) this.hot.sample(view.getBigUint64(this.pcAt, true));
+        if (!single) this.hot.sample(view.getBigUint64(this.pcAt, true), given);
         return undefined;
       case REASON.miss:
         return this.missed();
@@ -169,15 +168,6 @@ export class Machine {
     }
     throw new Error(`internal error: the generated code returned ${reason}`);
   }
-  /** The record to start with, 0 as from `find`. */
-  private entry(single: boolean): number {
-    const { exports } = this.engine;
-    const pc = this.memory.view.getBigInt64(this.pcAt, true);
-    if (!single) return exports.find(pc);
-    this.memory.view.setBigInt64(CONTROL.pc, pc, true);
-    const frame = exports.code(pc);
-    return frame === 0 ? 0 : this.code.single(BigInt.asUintN(64, pc), (frame & ~1) >>> 0);
-  }
   /** No record for pc: its fetch faulted, or the arena is full. */
   private missed(): Exit | undefined {
     if (this.memory.view.getInt32(CONTROL.faultKind, true)) return this.faulted();
@@ -188,6 +178,7 @@ export class Machine {
     const { view } = this.memory;
     const kind = view.getInt32(CONTROL.faultKind, true);
     view.setInt32(CONTROL.faultKind, 0, true);
+    view.setUint32(CONTROL.leftAt, 0, true); // a region is right to leave for this
     return this.processor.fault(
       kind,
       view.getInt32(CONTROL.faultAccess, true),
@@ -209,26 +200,27 @@ export class Machine {
     return done;
   }
 
-  /** Where execution is: `before`: instructions done since the clock was set; the address of the current one. */
-  private inFlight(): Readonly<Place> {
-    const { memory, place } = this;
+  /** Finds where execution is: `place` has the address of the current instruction. Returns instructions done since the clock was set. */
+  private inFlight(): number {
+    const { memory, place, given } = this;
     const { view } = memory;
-    const record = this.given < 0 ? 0 : view.getUint32(CONTROL.record, true);
-    if (record !== 0) findPlace(view, record, place);
-    else {
-      const at = this.given < 0 ? this.pcAt : CONTROL.pc;
+    const record = given < 0 ? 0 : view.getUint32(CONTROL.record, true);
+    if (record === 0) {
+      const at = given < 0 ? this.pcAt : CONTROL.pc;
       place.pcLo = view.getUint32(at, true);
       place.pcHi = view.getUint32(at + 4, true);
       place.before = 0;
-    }
-    if (this.given >= 0) place.before += this.given - view.getInt32(CONTROL.left, true);
-    return place;
+    } else if (record !== this.placed) findPlace(view, record, place);
+    this.placed = record;
+    return given < 0 ? 0 : place.before + given - view.getInt32(CONTROL.left, true);
   }
   /** The generated code returned: the clock and pc become what it left behind. */
   private settle(): void {
-    const { before, pcLo, pcHi } = this.inFlight();
+    const done = this.inFlight();
+    const { pcLo, pcHi } = this.place;
     this.given = -1;
-    this.clock += before;
+    this.placed = 0;
+    this.clock += done;
     this.memory.view.setUint32(this.pcAt, pcLo, true);
     this.memory.view.setUint32(this.pcAt + 4, pcHi, true);
   }

@@ -349,6 +349,7 @@ export class Tlb {
   /** Forgets every fast tag. Never visible to the guest. */
   dropFast(): void {
     this.bytes.fill(0xff, FAST_DATA.user, ARCH_DATA);
+    this.view.setUint32(CONTROL.changed, 1, true);
   }
   /** Forgets the fast write tags of one frame: from now on stores to it are slow. */
   dropWrites(frameAt: number, guest: number): void {

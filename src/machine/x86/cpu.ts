@@ -33,6 +33,9 @@ export { CR0, CR4, EFER, RFLAGS };
 const MODE = new Set([REG.cs!, REG.cr0!, REG.cr3!, REG.cr4!, REG.efer!]);
 /** Bits of those, as numbers: this is done at every change of privilege. */
 const LOW = { PG: Number(CR0.PG), WP: Number(CR0.WP), NXE: Number(EFER.NXE), PGE: Number(CR4.PGE) } as const;
+/** Where these two are among the words of all registers. */
+const RIP_AT = 2 * REG.rip!;
+const RFLAGS_AT = 2 * REG.rflags!;
 const INSN_BYTES_MAX = 15;
 /** SystemOps that reach the stack without an operand that says so: a bad address there is #SS. */
 const STACK_OPS = new Set(['push', 'pop', 'popf', 'enter', 'iret', 'retf', 'callf']);
@@ -53,6 +56,8 @@ export class Cpu {
 
   /** The registers where they live. */
   private readonly words: Uint32Array;
+  /** The arithmetic flags, as bits of rflags. */
+  private readonly flagWord: () => number;
 
   /** What cpuid answers: to be replaced by a system that has its own idea of the machine. */
   cpuid: Cpuid = CPUID;
@@ -73,6 +78,9 @@ export class Cpu {
     this.machine = new Machine(layoutOf(guestBytes, options.arenaBytes), memory => this.processor(memory));
     this.memory = this.machine.memory;
     this.words = new Uint32Array(this.memory.wasm.buffer, registerAt(0), 2 * this.count);
+    const { flag_word } = this.machine.engine.exports as unknown as { flag_word?(): number };
+    assert(flag_word, 'the engine exports flag_word');
+    this.flagWord = flag_word;
     this.hidden = new Hidden(this.memory);
     this.debug = new Debug(this);
     this.reset();
@@ -114,7 +122,7 @@ export class Cpu {
   get(reg: number): bigint {
     if (reg === REG.rip) return this.machine.pc;
     const value = this.memory.view.getBigUint64(registerAt(reg), true);
-    return reg === REG.rflags ? value | BigInt(this.exports.flag_word()) : value;
+    return reg === REG.rflags ? value | BigInt(this.flagWord()) : value;
   }
   /** Sets a register as it is, without the side effects of an instruction: no TLB flush, no checks. */
   set(reg: number, value: bigint): void {
@@ -128,11 +136,17 @@ export class Cpu {
     view.setBigUint64(registerAt(reg), stored, true);
     if (MODE.has(reg)) this.setUpWalk();
   }
-  /** All registers, by number, each a low and a high word. When allowed as `get`. */
-  readRegisters(into: Uint32Array): void {
-    into.set(this.words);
-    this.machine.readPc(into, 2 * REG.rip!);
-    into[2 * REG.rflags!]! |= this.exports.flag_word();
+  /** Registers by number, each a low and a high word: those asked for, rip and rflags at least. When allowed as `get`. */
+  readRegisters(into: Uint32Array, which: readonly number[]): void {
+    const { words } = this;
+    for (let n = 0; n < which.length; n++) {
+      const at = 2 * which[n]!;
+      into[at] = words[at]!;
+      into[at + 1] = words[at + 1]!;
+    }
+    this.machine.readPc(into, RIP_AT);
+    into[RFLAGS_AT] = words[RFLAGS_AT]! | this.flagWord();
+    into[RFLAGS_AT + 1] = words[RFLAGS_AT + 1]!;
   }
   /** How many registers there are. */
   get count(): number {
@@ -318,11 +332,6 @@ export class Cpu {
     // push [rax]: one of its addresses is implicit.
     const distance = BigInt.asIntN(64, va - this.get(REG.rsp!));
     return this.translator!.usesStack(handlerOf(view, record)) && distance >= -8n && distance < 8n;
-  }
-  private get exports(): { flag_word(): number } {
-    const exports = this.machine.engine.exports as unknown as { flag_word(): number };
-    assert(exports.flag_word, 'the engine exports flag_word');
-    return exports;
   }
 }
 

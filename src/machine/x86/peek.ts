@@ -49,12 +49,13 @@ export class Peek {
       if (at < 0) return -1;
       const entryLo = this.guest.getUint32(at, true);
       if ((entryLo & needed) !== needed) return -1;
-      table = frameIn(entryLo, this.guest.getUint32(at + 4, true));
       if ((level === 2 || level === 3) && entryLo & LARGE) {
-        const bytes = level === 2 ? 2 ** 21 : 2 ** 30;
-        const base = table * PAGE_BYTES;
-        return this.inMemory(base - (base % bytes) + (lo & (bytes - 1)));
+        // In words, since the remainder of a number that is no small integer is slow.
+        const inside = level === 2 ? 2 ** 21 - 1 : 2 ** 30 - 1;
+        const baseHi = this.guest.getUint32(at + 4, true) & 0xf_ffff;
+        return this.inMemory(baseHi * 2 ** 32 + (((entryLo & ~inside) | (lo & inside)) >>> 0));
       }
+      table = frameIn(entryLo, this.guest.getUint32(at + 4, true));
     }
     return this.inMemory(table * PAGE_BYTES + (lo & (PAGE_BYTES - 1)));
   }

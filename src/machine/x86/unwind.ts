@@ -29,6 +29,10 @@ export class Unwinder {
   private readonly words = new Uint32Array(2 * STACK_MAX);
   private found = 0;
   private number = 0;
+  /** Words of the address that was last found to be no code: where chains end, they end in the same place again. */
+  private refusedLo = 0;
+  private refusedHi = 0;
+  private refused = false;
 
   /**
    * @param isCode whether an address can be a return address; always the same answer
@@ -62,7 +66,7 @@ export class Unwinder {
       const addressLo = peek.word(above);
       const addressHi = peek.word(above + 4);
       if (n >= known || words[2 * n] !== addressLo || words[2 * n + 1] !== addressHi) {
-        if (!this.isCode(u64(addressLo, addressHi))) break;
+        if (!this.accepts(addressLo, addressHi)) break;
         words[2 * n] = addressLo;
         words[2 * n + 1] = addressHi;
         known = n; // what was behind it is another stack's
@@ -79,5 +83,13 @@ export class Unwinder {
       this.number = this.intern(Array.from({ length: n }, (_, k) => u64(words[2 * k]!, words[2 * k + 1]!)));
     }
     return this.number;
+  }
+  private accepts(lo: number, hi: number): boolean {
+    if (this.refused && lo === this.refusedLo && hi === this.refusedHi) return false;
+    if (this.isCode(u64(lo, hi))) return true;
+    this.refused = true;
+    this.refusedLo = lo;
+    this.refusedHi = hi;
+    return false;
   }
 }

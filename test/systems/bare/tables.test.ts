@@ -36,9 +36,10 @@ function world() {
   const entry = (frame: number, index: number): bigint => memory.read(asPaddr(frame * 4096 + 8 * index), 8);
   memory.onWatched = (at, bytes) => {
     for (let index = (at % 4096) >>> 3; index <= ((at + bytes - 1) % 4096) >>> 3; index++) {
-      if (!tables.entriesOf(at >>> 12)) return;
+      const table = tables.at(at >>> 12);
+      if (!table) return;
       const now = entry(at >>> 12, index);
-      tables.written(at >>> 12, index, Number(now & 0xffff_ffffn), Number(now >> 32n), -1);
+      tables.written(at >>> 12, table, index, Number(now & 0xffff_ffffn), Number(now >> 32n), -1);
     }
   };
   return {
@@ -167,7 +168,7 @@ test.for([1, 2, 3, 4, 5, 6])('what is a table is what can be reached, after any 
       }
     }
     expect([...told.keys()].sort(), `seed ${seed}, round ${round}`).toEqual([...reachable.keys()].sort());
-    for (const [frame, level] of reachable) expect(tables.levelOf(frame)).toBe(level);
+    for (const [frame, level] of reachable) expect(tables.at(frame)?.level).toBe(level);
   }
   expect(memory.pageFlags.filter(f => f & PAGE_FLAGS.watched).length).toBe(told.size);
 });
@@ -188,7 +189,7 @@ test.for([11, 12, 13, 14])('frames at several levels, and cycles, never lose cou
   }
   expect(memory.pageFlags.filter(f => f & PAGE_FLAGS.watched).length).toBe(live.size);
   for (const frame of live) {
-    const entries = tables.entriesOf(frame)!;
+    const entries = tables.at(frame)!.entries;
     for (let i = 0; i < 512; i++) expect(BigInt(entries[2 * i]!)).toBe(entry(frame, i) & 0xffff_ffffn);
   }
   // Saved and restored, the counts are the same: emptying everything releases everything but the loaded root.

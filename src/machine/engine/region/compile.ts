@@ -11,8 +11,9 @@
  *       b1: ...
  *     out: locals to registers; what is left of the budget to CONTROL.left
  *
- * While a region runs, no translation changes and no block is dropped: all that could do so leaves it first. So pages are
- * checked once, and branches between pages need no look at the code tags.
+ * While a region runs, no translation changes and no block is dropped: all that could do so leaves it first, or is a call
+ * behind which CONTROL.changed says whether it did. So pages are checked once, and branches between pages need no look at
+ * the code tags.
  */
 import type { Handler } from '../build.js';
 import { L, RUN_LOCAL_TYPES } from '../kit.js';
@@ -26,6 +27,7 @@ import {
   type Code,
   type Func,
   get,
+  type Import,
   i32,
   i64,
   type Label,
@@ -39,7 +41,7 @@ import {
   when,
 } from '../wasm.js';
 import type { Callable } from './callable.js';
-import { type Inline, Slots, Specialiser, Unfit } from './specialise.js';
+import { hasChanged, type Inline, Slots, Specialiser, Unfit } from './specialise.js';
 
 /** One block of a region. */
 export interface Member {
@@ -60,20 +62,31 @@ const PAGE = ~4095n;
 const entry: Local = { index: 2 + RUN_LOCAL_TYPES.length, type: 'i32' };
 const given: Local = { index: entry.index + 1, type: 'i32' };
 const FIRST_SLOT = given.index + 1;
+/** What a region may call of the engine, which exports it (build.ts). */
+const CALLED: readonly Import[] = [
+  { name: 'slow_load', params: ['i64', 'i32', 'i32', 'i32', 'i32'], result: 'i64' },
+  { name: 'slow_store', params: ['i64', 'i64', 'i32', 'i32', 'i32'], result: 'i32' },
+];
 /** Calls and returns: more places than this to come back to are not worth the comparisons. */
 const RETURNS_MAX = 6;
 
-/** @returns the module, whose export `region` is (record, left) -> record */
+/**
+ * @param calling records at which slow stores are done by a call, and the region goes on
+ * @returns the module, whose export `region` is (record, left) -> record
+ */
 export function compileRegion(
   view: DataView,
   members: readonly Member[],
   handlers: readonly Handler[],
   callable: Callable,
   hints: Hints,
+  calling: ReadonlySet<number>,
   memoryPages: number,
 ): WebAssembly.Module {
   const used = new Set<Func>();
   const slots = new Slots(FIRST_SLOT);
+  /** All registers put back; filled when it is known which there are. */
+  const shown: Code[] = [];
   const out = label('out');
   const top = label('top');
   const labels = members.map((_, n) => label(`block ${n}`));
@@ -93,12 +106,13 @@ export function compileRegion(
   const codeOf = (member: Member, n: number): Code => {
     const leave = label('leave');
     const jump = label('jump');
-    const specialiser = new Specialiser(view, slots, hints.inline, callable, used, member.header);
+    const specialiser = new Specialiser(view, slots, shown, calling, hints.inline, callable, used, member.header);
     const body: Code[] = [];
     const last = lastRecord(view, member);
     for (let record = member.header + SLOT_BYTES; record <= last; record += SLOT_BYTES) {
       const [next, slowly] = [label('next'), label('slowly')];
       const ways = { next, leave, jump, out: slowly };
+      const behind = record + SLOT_BYTES;
       const number = record === member.header + SLOT_BYTES ? member.handler : view.getUint16(record, true);
       body.push(
         block(next, [
@@ -106,6 +120,7 @@ export function compileRegion(
           [set(L.record, i32.const(record)), br(out)],
         ]),
       );
+      if (specialiser.stored) body.push(when(hasChanged, [set(L.record, i32.const(behind)), br(out)]));
     }
     const exit = last + SLOT_BYTES;
     if (exit === member.end) return [body, br(out)]; // the last record leaves by itself
@@ -128,6 +143,7 @@ export function compileRegion(
   members.forEach((member, n) => {
     blocks = [block(labels[n]!, blocks), loop(again[n]!, codeOf(member, n))];
   });
+  shown.push(slots.store());
   const statistics = members[0]!.header;
   const body: Code = [
     pageChecks(view, members),
@@ -139,6 +155,7 @@ export function compileRegion(
       i32.add(i32.load(i32.const(statistics), HEADER.entries), i32.const(1)),
       HEADER.entries,
     ),
+    i32.store(i32.const(0), i32.const(0), CONTROL.changed),
     slots.load(),
     block(out, loop(top, blocks)),
     slots.store(),
@@ -152,7 +169,7 @@ export function compileRegion(
   ];
   const locals = [...RUN_LOCAL_TYPES, 'i32' as const, 'i32' as const, ...Array<'i64'>(slots.count).fill('i64')];
   const binary = moduleOf(
-    [],
+    CALLED,
     [
       ...[...used].map(f => ({ ...f, exported: false })),
       { name: 'region', params: ['i32', 'i32'], result: 'i32', locals, exported: true, body },

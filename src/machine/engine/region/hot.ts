@@ -11,10 +11,11 @@ import { type Engine, REGIONS_MAX } from '../build.js';
 import type { Block, CodeCache } from '../code.js';
 import { CONTROL, TLB_ENTRIES } from '../layout.js';
 import type { Memory } from '../memory.js';
-import { EXIT, GUARD, HEADER, OUT, REGION, SLOT_BYTES, STALE } from '../records.js';
+import { EXIT, GUARD, HEADER, handlerOf, OUT, RECORD, REGION, SLOT_BYTES, STALE } from '../records.js';
 import { CODE_TAG } from '../tlb.js';
 import { type Callable, callableOf } from './callable.js';
 import { compileRegion, type Hints, type Member } from './compile.js';
+import { canCall } from './specialise.js';
 
 /** Instructions between two looks at where execution is. */
 const SAMPLE_TICKS = 2 ** 18;
@@ -25,6 +26,8 @@ const MEMBERS_MAX = 48;
 /** A region that does fewer instructions each time it is entered costs more than it gains. */
 const WORTHWHILE = 64;
 const ENTRIES_TO_JUDGE = 1000;
+/** Leaving a region once in more instructions than this costs less than a call in it. */
+const LEAVE_TICKS = 4096;
 
 interface Region {
   readonly index: number;
@@ -41,6 +44,10 @@ export class HotCode {
   /** By the header of each block in it. */
   private readonly owners = new Map<number, Region>();
   private seen = new Map<bigint, number>();
+  /** Records at which regions were left, and how often that was seen. */
+  private left = new Map<number, number>();
+  /** Records at which regions were left often: there they call, if they can. */
+  readonly calling = new Set<number>();
   private looks = 0;
   /** Where a region was not worth it. */
   private readonly refused = new Set<bigint>();
@@ -59,22 +66,41 @@ export class HotCode {
     this.callable = callableOf(engine.functions);
     code.onDrop = header => {
       const region = this.owners.get(header);
-      if (region) this.uninstall(region);
+      if (region) this.drop(region);
     };
     code.onReset = () => this.forget();
   }
 
-  /** Execution is at `pc`, between two blocks. */
-  sample(pc: bigint): void {
+  /** Execution is at `pc`, between two blocks, after so many instructions. */
+  sample(pc: bigint, ticks: number): void {
     if (++this.looks % LOOKS === 0) {
       this.seen.clear();
+      this.left.clear();
       this.judge();
     }
+    this.sampleLeaves(ticks);
     const times = (this.seen.get(pc) ?? 0) + 1;
     this.seen.set(pc, times);
     if (times < this.often || this.refused.has(pc)) return;
     this.seen.delete(pc);
     this.make(pc);
+  }
+  /** Where the same record makes a region be left again and again, the region is made anew and calls there. */
+  private sampleLeaves(ticks: number): void {
+    const { view } = this.memory;
+    const leaves = view.getUint32(CONTROL.leaves, true);
+    if (leaves === 0) return;
+    view.setUint32(CONTROL.leaves, 0, true);
+    const record = view.getUint32(CONTROL.leftAt, true);
+    if (record === 0 || leaves * LEAVE_TICKS < ticks || this.calling.has(record)) return;
+    const times = (this.left.get(record) ?? 0) + 1;
+    this.left.set(record, times);
+    if (times < this.often) return;
+    this.calling.add(record);
+    const region = this.owners.get(record - SLOT_BYTES * view.getUint16(record + RECORD.place, true));
+    if (!region || !canCall(this.engine.all[handlerOf(view, record)]!.code)) return;
+    this.uninstall(region);
+    this.install(region.members);
   }
   /** Makes a region around the block at `pc`, if that is decoded and in none. Between runs. */
   make(pc: bigint): void {
@@ -85,9 +111,10 @@ export class HotCode {
     if (members.length === 0) return;
     for (const { header } of members) {
       const owner = this.owners.get(header);
-      if (owner) this.uninstall(owner);
+      if (owner) this.drop(owner);
     }
     this.install(members);
+    this.made++;
   }
   private forget(): void {
     for (const { index } of this.regions.values()) this.engine.exports.table.set(index, null);
@@ -95,6 +122,8 @@ export class HotCode {
     this.owners.clear();
     this.refused.clear();
     this.seen.clear();
+    this.left.clear();
+    this.calling.clear();
   }
 
   /** The blocks that may follow the one at `pc`, by address; with those of regions or without. None if it is in one already. */
@@ -147,8 +176,9 @@ export class HotCode {
     const { view, wasm, layout } = this.memory;
     let index = 0;
     while (this.regions.has(index)) index++;
-    const module = compileRegion(view, members, this.engine.all, this.callable, this.hints, layout.pages);
-    const instance = new WebAssembly.Instance(module, { env: { memory: wasm } });
+    const module = compileRegion(view, members, this.engine.all, this.callable, this.hints, this.calling, layout.pages);
+    const { slow_load, slow_store } = this.engine.exports;
+    const instance = new WebAssembly.Instance(module, { env: { memory: wasm, slow_load, slow_store } });
     this.engine.exports.table.set(index, instance.exports.region);
     const region: Region = { index, members };
     this.regions.set(index, region);
@@ -160,7 +190,10 @@ export class HotCode {
       view.setUint16(header + SLOT_BYTES, REGION, true);
     });
     this.clearStatistics(region);
-    this.made++;
+  }
+  private drop(region: Region): void {
+    this.uninstall(region);
+    this.dropped++;
   }
   private uninstall({ index, members }: Region): void {
     const { view } = this.memory;
@@ -170,7 +203,6 @@ export class HotCode {
     }
     this.engine.exports.table.set(index, null);
     this.regions.delete(index);
-    this.dropped++;
   }
   private clearStatistics({ members }: Region): void {
     this.memory.view.setUint32(members[0]!.header + HEADER.entries, 0, true);
@@ -185,7 +217,7 @@ export class HotCode {
       if (entries < ENTRIES_TO_JUDGE) continue;
       if (Number(view.getBigInt64(at + HEADER.instructions, true)) < WORTHWHILE * entries) {
         for (const { pc } of region.members) this.refused.add(pc);
-        this.uninstall(region);
+        this.drop(region);
       } else this.clearStatistics(region);
     }
   }

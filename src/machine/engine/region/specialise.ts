@@ -9,11 +9,15 @@
  * Nothing slow happens inside: where a handler would walk page tables, tell somebody, fault or return to TypeScript, the
  * region is left with this record not executed, and the interpreter does it, from the start. That is right because a
  * handler changes nothing before whatever may fault (kit.ts), and writes the same again where it is stopped half way.
+ *
+ * The exception are records at which the region was left often (hot.ts): there it puts all registers back and calls what the
+ * interpreter would call. Nowhere else, since a loop with calls in it keeps less in the registers of the real processor.
+ * Whoever hears of a store may do what must not happen in a region; then it is left behind the record.
  */
 import { L, TO } from '../kit.js';
-import { HIDDEN, REGISTERS } from '../layout.js';
+import { CONTROL, HIDDEN, REGISTERS } from '../layout.js';
 import { SLOT_BYTES } from '../records.js';
-import { br, type Code, call, type Func, get, i32, i64, type Label, type Local, set } from '../wasm.js';
+import { br, brIf, type Code, call, type Func, get, i32, i64, type Label, type Local, set } from '../wasm.js';
 import type { Callable } from './callable.js';
 
 /** A handler that has no place in a region. */
@@ -66,6 +70,9 @@ export interface Ways {
 
 /** Left by: the interpreter does the slow part. */
 const LEAVES = new Set(['slow_load', 'slow_store', 'slow_load16', 'slow_store16', 'fault']);
+const NONE: ReadonlySet<Code> = new Set();
+/** A call did what must not happen while a region runs. */
+export const hasChanged: Code = i32.load(i32.const(0), CONTROL.changed);
 /** Floats and vectors know nothing of locals. */
 const OTHERS = new Set([0x2a, 0x2b, 0x38, 0x39, 0xfd]);
 
@@ -120,10 +127,41 @@ export function accessOf(code: readonly Code[]): { opcode: number; offset: numbe
   return { opcode: opcode[0] as number, offset: unsigned(offset as number[]) };
 }
 
+type Call = Extract<Code, { node: 'call' }>;
+/**
+ * The slow loads and stores in a handler's code that may be calls. Behind a store nothing may leave to the interpreter, which
+ * would do all of the record, and so store again; nor may the block end, since whoever hears of the store may drop the block.
+ */
+function callsIn(handler: Code): ReadonlySet<Code> {
+  const found: Call[] = [];
+  let [loops, ends] = [false, false];
+  const look = (code: Code): void => {
+    if (typeof code === 'number') return;
+    if (!('node' in code)) return code.forEach(look);
+    if (code.node === 'call' && LEAVES.has(code.name)) found.push(code);
+    if (code.node === 'branch') ends ||= code.to === TO.leave || code.to === TO.jump;
+    if (code.node !== 'block') return;
+    loops ||= code.opcode === 0x03;
+    look(code.body);
+    if (code.otherwise !== undefined) look(code.otherwise);
+  };
+  look(handler);
+  if (loops) return new Set();
+  return new Set(
+    found.filter(
+      (node, n) => node.name === 'slow_load' || (node.name === 'slow_store' && !ends && n === found.length - 1),
+    ),
+  );
+}
+/** Whether something slow in a record with this code can be a call. */
+export const canCall = (handler: Code): boolean => callsIn(handler).size > 0;
+
 /** Specialises the records of one block, in order. */
 export class Specialiser {
   private readonly view: DataView;
   private readonly slots: Slots;
+  private readonly shown: Code;
+  private readonly calling: ReadonlySet<number>;
   private readonly inline: Inline;
   private readonly callable: Callable;
   private readonly used: Set<Func>;
@@ -132,12 +170,27 @@ export class Specialiser {
   private ways!: Ways;
   private depth = 0;
   private flagClass: number | undefined;
+  /** What of this record's code is called. */
+  private calls = NONE;
+  /** Whether the record done last may have called slow_store. */
+  stored = false;
   /** Locals with a value that is known, by index. */
   private known = new Map<number, bigint>();
 
-  constructor(view: DataView, slots: Slots, inline: Inline, callable: Callable, used: Set<Func>, header: number) {
+  constructor(
+    view: DataView,
+    slots: Slots,
+    shown: Code,
+    calling: ReadonlySet<number>,
+    inline: Inline,
+    callable: Callable,
+    used: Set<Func>,
+    header: number,
+  ) {
     this.view = view;
     this.slots = slots;
+    this.shown = shown;
+    this.calling = calling;
     this.inline = inline;
     this.callable = callable;
     this.used = used;
@@ -149,10 +202,13 @@ export class Specialiser {
     this.ways = ways;
     this.depth = 0;
     this.known.clear();
+    this.stored = false;
+    this.calls = this.calling.has(record) ? callsIn(handler) : NONE;
     const { flagClass } = this;
     try {
       return this.rewrite(handler);
     } catch (e) {
+      this.stored = false;
       this.flagClass = flagClass;
       throw e;
     }
@@ -162,7 +218,7 @@ export class Specialiser {
     if (typeof code === 'number') return code;
     if ('node' in code) return this.node(code);
     const last = code.at(-1);
-    if (typeof last === 'object' && 'node' in last && last.node === 'call') return this.call(last.name, code[0]!, code);
+    if (typeof last === 'object' && 'node' in last && last.node === 'call') return this.call(last, code[0]!, code);
     if (isLocal(code, L.record)) return i32.const(this.record);
     const access = accessOf(code);
     if (access) return this.access(code, access.opcode, access.offset);
@@ -213,10 +269,17 @@ export class Specialiser {
     if (to === TO.jump) return this.ways.jump;
     return to === TO.fault || to === TO.out || to === TO.again || to === TO.stale ? this.ways.out : to;
   }
-  private call(name: string, args: Code, whole: readonly Code[]): Code {
+  private call(node: Call, args: Code, whole: readonly Code[]): Code {
+    const { name } = node;
     if (whole.length !== 2) throw new Unfit();
-    if (LEAVES.has(name)) return br(this.ways.out);
+    const isCalled = this.calls.has(node);
+    if (LEAVES.has(name) && !isCalled) return br(this.ways.out);
     const made = (args as readonly Code[]).map(arg => this.rewrite(arg));
+    if (isCalled) {
+      this.stored ||= name === 'slow_store';
+      const early = name === 'slow_load' ? brIf(this.ways.out, hasChanged) : [];
+      return [this.shown, call(name, ...made), early];
+    }
     const inlined = this.inline(name, made, this.flagClass);
     if (inlined) return this.rewrite(inlined);
     const helper = this.callable(name);

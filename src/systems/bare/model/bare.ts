@@ -234,8 +234,9 @@ export class Bare implements Host {
     const { view, layout } = this.owner.memory;
     const last = ((at + bytes - 1) % PAGE_BYTES) >>> 3;
     for (let index = (at % PAGE_BYTES) >>> 3; index <= last; index++) {
-      const entries = this.tables.entriesOf(table);
-      if (!entries) return; // its first half made the frame plain memory again
+      const known = this.tables.at(table);
+      if (!known) return; // its first half made the frame plain memory again
+      const { entries } = known;
       const host = layout.guest + table * PAGE_BYTES + 8 * index;
       const newLo = view.getUint32(host, true);
       const newHi = view.getUint32(host + 4, true);
@@ -250,7 +251,7 @@ export class Bare implements Host {
       c.space[row] = GUEST;
       c.table[row] = table;
       c.offset[row] = 8 * index;
-      c.level[row] = this.tables.levelOf(table);
+      c.level[row] = known.level;
       c.bytes[row] = 8;
       c.path[row] = PATH_OF[via];
       c.oldLo[row] = oldLo;
@@ -258,7 +259,7 @@ export class Bare implements Host {
       c.newLo[row] = newLo;
       c.newHi[row] = newHi;
       c.stack[row] = stack;
-      this.tables.written(table, index, newLo, newHi, this.log.seq - 1);
+      this.tables.written(table, known, index, newLo, newHi, this.log.seq - 1);
     }
   }
   private rootLoaded(old: bigint | undefined, value: bigint): void {

@@ -24,7 +24,8 @@ const GUEST = SPACES.indexOf('guest');
 const PRESENT = 1;
 const LARGE = 0x80;
 
-interface Table {
+/** A live table. */
+export interface Table {
   readonly level: number;
   /** cr3 pointed here, and may again. */
   root: boolean;
@@ -53,14 +54,9 @@ export class Tables {
     this.frames = guest.length / PAGE_BYTES;
   }
 
-  /** The level at which a frame is a table, 0 if it is none. */
-  levelOf(frame: number): number {
-    return this.live.get(frame)?.level ?? 0;
-  }
-
-  /** The entries of a table as the events so far say, two words each. */
-  entriesOf(frame: number): Uint32Array | undefined {
-    return this.live.get(frame)?.entries;
+  /** The table in a frame, if it is one. */
+  at(frame: number): Table | undefined {
+    return this.live.get(frame);
   }
 
   /** cr3 points to another root. */
@@ -76,10 +72,8 @@ export class Tables {
     if (left >= 0 && left !== this.loaded) this.leave(left, cause);
   }
 
-  /** Entry `index` of a live table was written; the pte event `cause` says how. The new value as words. */
-  written(frame: number, index: number, newLo: number, newHi: number, cause: number): void {
-    const table = this.live.get(frame);
-    assert(table, 'only tables are watched');
+  /** Entry `index` of the live table in `frame` was written; the pte event `cause` says how. The new value as words. */
+  written(frame: number, table: Table, index: number, newLo: number, newHi: number, cause: number): void {
     const { entries } = table;
     const oldLo = entries[2 * index]!;
     const oldHi = entries[2 * index + 1]!;
