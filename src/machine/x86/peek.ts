@@ -11,24 +11,34 @@ import { WALK } from '../engine/walk.js';
 const PRESENT = 1;
 const USER = 4;
 const LARGE = 0x80;
-/** Frame number in an entry: bits 51..12. */
-const frameIn = (lo: number, hi: number): number => (hi & 0xf_ffff) * 2 ** 20 + (lo >>> 12);
+/** Bits 51..32 of an entry's address: not 0 where there is no memory, which ends below 2^31. */
+const ABOVE = 0xf_ffff;
+const PAGING = WALK.paging;
+const FLAGS_AT = CONTROL.walkFlags >>> 2;
+const CR3_AT = registerAt(REG.cr3!) >>> 2;
 
-/** The part of an address that is an index at a level: bits 47..39, 38..30, 29..21, 20..12. */
-const indexAt = (level: number, lo: number, hi: number): number =>
-  level === 4
+/** The part of an address that is an index at a level, times 8: bits 47..39, 38..30, 29..21, 20..12. */
+const offsetAt = (level: number, lo: number, hi: number): number =>
+  8 *
+  (level === 4
     ? (hi >>> 7) & 511
     : level === 3
       ? ((hi & 0x7f) << 2) | (lo >>> 30)
-      : (lo >>> (level === 2 ? 21 : 12)) & 511;
+      : (lo >>> (level === 2 ? 21 : 12)) & 511);
 
+/** Physical addresses fit into an i32 here, and stay such numbers: this is done at every event. */
 export class Peek {
-  private readonly memory: Memory;
-  private readonly guest: DataView;
+  /** All of linear memory. */
+  private readonly words: Uint32Array;
+  /** Where guest memory begins in it. */
+  private readonly guestAt: number;
+  /** The last physical address of a u64. */
+  private readonly last: number;
 
   constructor(memory: Memory) {
-    this.memory = memory;
-    this.guest = new DataView(memory.guest.buffer, memory.guest.byteOffset, memory.guest.length);
+    this.words = new Uint32Array(memory.wasm.buffer);
+    this.guestAt = memory.layout.guest >>> 2;
+    this.last = memory.layout.guestBytes - 8;
   }
 
   /**
@@ -36,34 +46,35 @@ export class Peek {
    * runs where it has no access.
    */
   translate(lo: number, hi: number): number {
-    const { view } = this.memory;
-    const flags = view.getUint32(CONTROL.walkFlags, true);
+    const { words, last } = this;
+    const flags = words[FLAGS_AT]!;
     const needed = flags & WALK.user ? PRESENT | USER : PRESENT;
-    if (!(flags & WALK.paging)) return this.inMemory(hi * 2 ** 32 + lo);
+    if ((flags & PAGING) === 0) return hi === 0 ? this.inMemory(lo | 0) : -1;
     const sign = hi >> 15;
     if (sign !== 0 && sign !== -1) return -1; // not canonical
-    const cr3 = registerAt(REG.cr3!);
-    let table = frameIn(view.getUint32(cr3, true), view.getUint32(cr3 + 4, true));
+    let entryLo = words[CR3_AT]!;
+    let entryHi = words[CR3_AT + 1]!;
     for (let level = 4; level >= 1; level--) {
-      const at = this.inMemory(table * PAGE_BYTES + 8 * indexAt(level, lo, hi));
-      if (at < 0) return -1;
-      const entryLo = this.guest.getUint32(at, true);
+      const table = entryLo & -PAGE_BYTES;
+      if ((entryHi & ABOVE) !== 0 || table < 0) return -1;
+      const at = table + offsetAt(level, lo, hi);
+      if (at > last) return -1;
+      const word = this.guestAt + (at >>> 2);
+      entryLo = words[word]!;
       if ((entryLo & needed) !== needed) return -1;
+      entryHi = words[word + 1]!;
       if ((level === 2 || level === 3) && entryLo & LARGE) {
-        // In words, since the remainder of a number that is no small integer is slow.
         const inside = level === 2 ? 2 ** 21 - 1 : 2 ** 30 - 1;
-        const baseHi = this.guest.getUint32(at + 4, true) & 0xf_ffff;
-        return this.inMemory(baseHi * 2 ** 32 + (((entryLo & ~inside) | (lo & inside)) >>> 0));
+        return entryHi & ABOVE ? -1 : this.inMemory((entryLo & ~inside) | (lo & inside));
       }
-      table = frameIn(entryLo, this.guest.getUint32(at + 4, true));
     }
-    return this.inMemory(table * PAGE_BYTES + (lo & (PAGE_BYTES - 1)));
+    return entryHi & ABOVE ? -1 : this.inMemory((entryLo & -PAGE_BYTES) | (lo & (PAGE_BYTES - 1)));
   }
   /** The u32 at a physical address that `translate` gave, 4-byte aligned. */
   word(at: number): number {
-    return this.guest.getUint32(at, true);
+    return this.words[this.guestAt + (at >>> 2)]!;
   }
   private inMemory(at: number): number {
-    return at <= this.guest.byteLength - 8 ? at : -1;
+    return at >= 0 && at <= this.last ? at : -1;
   }
 }

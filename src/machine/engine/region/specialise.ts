@@ -137,7 +137,10 @@ function callsIn(handler: Code): ReadonlySet<Code> {
   let [loops, ends] = [false, false];
   const look = (code: Code): void => {
     if (typeof code === 'number') return;
-    if (!('node' in code)) return code.forEach(look);
+    if (!('node' in code)) {
+      for (const part of code) look(part);
+      return;
+    }
     if (code.node === 'call' && LEAVES.has(code.name)) found.push(code);
     if (code.node === 'branch') ends ||= code.to === TO.leave || code.to === TO.jump;
     if (code.node !== 'block') return;
