@@ -49,7 +49,7 @@ const view = (store: Store, buffer: ArrayBufferLike, at: number, n: number) =>
       : new Uint32Array(buffer, at, n);
 const aligned = (n: number): number => (n + 7) & ~7;
 
-/** How the columns of a full-size block lie in one buffer; the same for every block, so only the buffer crosses threads. */
+/** How the columns of a full-size block lie from its start; the same for every block, so only the buffer crosses threads. */
 const LAYOUT = (() => {
   let bytes = 0;
   const take = (n: number): number => {
@@ -89,21 +89,21 @@ class FullBlock implements Block {
   /** In the buffer too, for whoever reads it in another thread. */
   private readonly counters: Float64Array;
 
-  constructor(buffer: ArrayBufferLike) {
+  constructor(buffer: ArrayBufferLike, start: number) {
     const { head } = LAYOUT;
-    this.kind = new Uint8Array(buffer, head.kind, CHUNK_EVENTS);
-    this.row = new Uint16Array(buffer, head.row, CHUNK_EVENTS);
-    this.ticks = new Float64Array(buffer, head.ticks, CHUNK_EVENTS);
-    this.vcpu = new Uint8Array(buffer, head.vcpu, CHUNK_EVENTS);
-    this.back = new Uint32Array(buffer, head.back, CHUNK_EVENTS);
-    this.rows = new Uint32Array(buffer, head.rows, KIND_NAMES.length);
+    this.kind = new Uint8Array(buffer, start + head.kind, CHUNK_EVENTS);
+    this.row = new Uint16Array(buffer, start + head.row, CHUNK_EVENTS);
+    this.ticks = new Float64Array(buffer, start + head.ticks, CHUNK_EVENTS);
+    this.vcpu = new Uint8Array(buffer, start + head.vcpu, CHUNK_EVENTS);
+    this.back = new Uint32Array(buffer, start + head.back, CHUNK_EVENTS);
+    this.rows = new Uint32Array(buffer, start + head.rows, KIND_NAMES.length);
     this.col = Object.fromEntries(
       LAYOUT.columns.map((specs, k) => [
         KIND_NAMES[k],
-        Object.fromEntries(specs.map(s => [s.name, view(s.store, buffer, s.at, s.items)])),
+        Object.fromEntries(specs.map(s => [s.name, view(s.store, buffer, start + s.at, s.items)])),
       ]),
     ) as unknown as BlockColumns;
-    this.counters = new Float64Array(buffer, head.counters, 2);
+    this.counters = new Float64Array(buffer, start + head.counters, 2);
   }
   get first(): number {
     return this.counters[0]!;
@@ -119,8 +119,11 @@ class FullBlock implements Block {
   }
 }
 
-/** A full-size block over a buffer of BLOCK_BYTES; shared buffers make it readable from a worker. */
-export const blockOver = (buffer: ArrayBufferLike): Block => new FullBlock(buffer);
+/** A full-size block over BLOCK_BYTES of a buffer; shared buffers make it readable from a worker. */
+export const blockOver = (buffer: ArrayBufferLike, start = 0): Block => new FullBlock(buffer, start);
+/** As many blocks as a buffer has room for. */
+export const blocksIn = (buffer: ArrayBufferLike): Block[] =>
+  Array.from({ length: buffer.byteLength / BLOCK_BYTES }, (_, n) => blockOver(buffer, n * BLOCK_BYTES));
 
 /** Where the list `field` of `row` starts in its pool. */
 export const listStart = (ends: Uint32Array, row: number): number => (row === 0 ? 0 : ends[row - 1]!);

@@ -1,12 +1,12 @@
 /** The worker that makes the indexes of a threaded writer: does what the messages say, in their order; see indexer.ts. */
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { blockOver } from '../events/block.js';
+import { blocksIn } from '../events/block.js';
 import { type Payloads, Segments } from './index/segments.js';
 import { ANSWERED, ASKED, type IndexAnswer, type IndexMessage } from './indexer.js';
 import { type IndexWorkerData, release, sleepWhile } from './ring.js';
 
-const { counters, control, buffers, port } = workerData as IndexWorkerData;
-const blocks = buffers.map(blockOver);
+const { counters, control, ring, port } = workerData as IndexWorkerData;
+const blocks = blocksIn(ring);
 let segments: Segments | undefined;
 
 const answer = (message: IndexAnswer): void => {

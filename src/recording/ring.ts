@@ -11,7 +11,7 @@
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { Trouble } from '../base/trouble.js';
-import { BLOCK_BYTES, type Block, blockOver } from '../events/block.js';
+import { BLOCK_BYTES, type Block, blocksIn } from '../events/block.js';
 import type { Lexicon } from '../events/lexicon.js';
 import type { HeaderGiven, PagesGiven, Stream, Summary } from './scribe.js';
 import type { Symbol as NamedRange } from './source.js';
@@ -23,8 +23,8 @@ export const ENDED = 2;
 export const PAGES_KIB = 3;
 export const BUSY = 4;
 
-/** While the index of a segment is made, so many blocks can wait. */
-const MAIN_BLOCKS = 12;
+/** While the index of a segment is made, so many blocks can wait: about half a segment, some 30 MB of what is in use of them. */
+const MAIN_BLOCKS = 40;
 const DETAIL_BLOCKS = 3;
 const TAIL_SLOT = MAIN_BLOCKS + DETAIL_BLOCKS;
 const BLOCKS = TAIL_SLOT + 1;
@@ -48,14 +48,14 @@ export interface IndexWorkerData {
   readonly control: Int32Array;
   /** See indexer.ts. */
   readonly counters: Int32Array;
-  readonly buffers: readonly SharedArrayBuffer[];
+  readonly ring: SharedArrayBuffer;
   readonly port: MessagePort;
 }
 export interface WorkerData {
   readonly path: string;
   readonly header: HeaderGiven;
   readonly control: Int32Array;
-  readonly buffers: readonly SharedArrayBuffer[];
+  readonly ring: SharedArrayBuffer;
   readonly port: MessagePort;
   /** The way to the index worker. */
   readonly indexer: { readonly port: MessagePort; readonly counters: Int32Array };
@@ -87,8 +87,9 @@ function start(name: string, workerData: { readonly port: MessagePort }, ports: 
 
 export function threadedDesk(path: string, header: HeaderGiven): Desk {
   const control = new Int32Array(new SharedArrayBuffer(4 * (BUSY + BLOCKS)));
-  const buffers = Array.from({ length: BLOCKS }, () => new SharedArrayBuffer(BLOCK_BYTES));
-  const blocks = buffers.map(blockOver);
+  // One buffer: as large as it is, it is fresh from the system, which backs what is touched. Small ones may have been in use.
+  const ring = new SharedArrayBuffer(BLOCKS * BLOCK_BYTES);
+  const blocks = blocksIn(ring);
   const slotOf = new Map(blocks.map((block, slot) => [block, slot]));
   const { port1: port, port2 } = new MessageChannel();
   const { port1: toIndexer, port2: toScribe } = new MessageChannel();
@@ -97,11 +98,11 @@ export function threadedDesk(path: string, header: HeaderGiven): Desk {
     path,
     header,
     control,
-    buffers,
+    ring,
     port: port2,
     indexer: { port: toIndexer, counters },
   };
-  const indexData: IndexWorkerData = { control, counters, buffers: buffers.slice(0, MAIN_BLOCKS), port: toScribe };
+  const indexData: IndexWorkerData = { control, counters, ring, port: toScribe };
   start('worker', scribeData, [port2, toIndexer]);
   start('index-worker', indexData, [toScribe]);
 

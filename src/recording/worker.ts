@@ -2,7 +2,7 @@
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { assertNever } from '../base/assert.js';
 import { Trouble } from '../base/trouble.js';
-import { blockOver } from '../events/block.js';
+import { blocksIn } from '../events/block.js';
 import { stopIndexer, threadedIndexer } from './indexer.js';
 import {
   type Answer,
@@ -17,8 +17,8 @@ import {
 } from './ring.js';
 import { Scribe, type Summary } from './scribe.js';
 
-const { path, header, control, buffers, port, indexer } = workerData as WorkerData;
-const blocks = buffers.map(blockOver);
+const { path, header, control, ring, port, indexer } = workerData as WorkerData;
+const blocks = blocksIn(ring);
 const makeIndexer = threadedIndexer(indexer.port, indexer.counters, block => blocks.indexOf(block));
 
 const count = (at: number, n: number): void => {
