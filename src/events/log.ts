@@ -29,6 +29,7 @@ const LISTS = KIND_NAMES.map(name =>
     .filter(([, f]) => f.shape === 'u64s' || f.shape === 'bytes')
     .map(([field]) => `${field}End`),
 );
+const HAS_LISTS = Uint8Array.from(LISTS, lists => (lists.length > 0 ? 1 : 0));
 
 export class Log {
   /** The open columns; valid until the next `open`. */
@@ -74,7 +75,9 @@ export class Log {
   open(kind: number, ticks: number, vcpu: number, cause: number): number {
     if (
       this.count > 0 &&
-      (this.count === CHUNK_EVENTS || ticks - this.startTicks >= CHUNK_TICKS || this.crowded(kind))
+      (this.count === CHUNK_EVENTS ||
+        ticks - this.startTicks >= CHUNK_TICKS ||
+        (HAS_LISTS[kind] === 1 && this.crowded(kind)))
     ) {
       this.flush();
     }

@@ -50,9 +50,13 @@ export interface KeyframeParts {
 }
 
 type Numbers = Uint8Array | Uint16Array | Uint32Array;
+/** Used again for the next: growing from nothing each time touches megabytes of new memory. */
+const scratch = new Sink();
+
 export function encodeKeyframe(parts: KeyframeParts): Uint8Array {
   const { slots, numbers, others, registers } = parts;
-  const out = new Sink();
+  const out = scratch;
+  out.clear();
   const column = (values: Numbers, n: number, near = false) => encodeColumn(out, values, n, near ? 'near' : 'plain');
   const blocks: Uint8Array[] = [];
   for (const block of blocksOf(others)) blocks.push(encodeBlock(block)); // one at a time: the block is used again

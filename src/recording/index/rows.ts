@@ -1,3 +1,6 @@
+/** Words to begin with: few segments need more. So many come fresh from the system, which backs what is touched of them. */
+const FIRST_WORDS = 2 ** 24;
+
 /**
  * Rows gathered between two segments. The words of a row lie side by side: rows are sorted by number and then taken in the
  * order of the sort, from anywhere in memory, and that is one miss of the cache a row instead of one a column.
@@ -14,7 +17,10 @@ export class Rows {
   /** Makes room for `more` rows. */
   need(more: number): void {
     const least = (this.n + more) * this.stride;
-    if (least > this.words.length) this.words = grown(this.words, new Uint32Array(Math.max(1 << 16, 2 * least)));
+    if (least <= this.words.length) return;
+    const words = new Uint32Array(Math.max(FIRST_WORDS, 2 * least));
+    words.set(this.words.subarray(0, this.n * this.stride));
+    this.words = words;
   }
   /** Adds a row of nothing and returns where it begins in `words`; there must be room. */
   add(): number {
@@ -31,14 +37,23 @@ export const SLICE = 1024;
  * @param rows their stride is a multiple of four
  */
 export function gather({ words, stride }: Rows, order: Uint32Array, from: number, to: number, into: Uint32Array): void {
-  for (let i = from, at = 0; i < to; i++) {
-    const row = order[i]! * stride;
-    for (let w = row; w < row + stride; w += 4, at += 4) {
-      into[at] = words[w]!;
-      into[at + 1] = words[w + 1]!;
-      into[at + 2] = words[w + 2]!;
-      into[at + 3] = words[w + 3]!;
-    }
+  for (let part = 0; part < stride; part += 4) gatherFour(words, stride, part, order, from, to, into);
+}
+function gatherFour(
+  words: Uint32Array,
+  stride: number,
+  part: number,
+  order: Uint32Array,
+  from: number,
+  to: number,
+  into: Uint32Array,
+): void {
+  for (let i = from, at = part; i < to; i++, at += stride) {
+    const w = order[i]! * stride + part;
+    into[at] = words[w]!;
+    into[at + 1] = words[w + 1]!;
+    into[at + 2] = words[w + 2]!;
+    into[at + 3] = words[w + 3]!;
   }
 }
 
@@ -73,9 +88,4 @@ export class LastNumbers {
     this.frame = new Uint32Array(n);
     this.value = new Uint32Array(n);
   }
-}
-
-function grown<T extends { set(a: T): void }>(old: T, bigger: T): T {
-  bigger.set(old);
-  return bigger;
 }

@@ -25,12 +25,16 @@ interface Varying extends Part {
   readonly to: number;
 }
 
+/** Rows there is room for to begin with: in one piece of memory so large that the system backs what is touched of it. */
+const FIRST_ROWS = 2 ** 21;
+
 /** Room for the numbers of rows, used again for each sort. */
 export class Sorter {
   private order = new Uint32Array(0);
   private otherOrder = new Uint32Array(0);
   private keys = new Int32Array(0);
   private otherKeys = new Int32Array(0);
+  private room = 0;
 
   /**
    * The numbers 0..n-1 of rows in ascending order of the parts, of which the last decides first; equal rows stay in order.
@@ -38,10 +42,7 @@ export class Sorter {
    */
   sort(rows: Rows, parts: readonly Part[]): Uint32Array {
     const { n } = rows;
-    if (this.order.length < n) {
-      [this.order, this.otherOrder] = [new Uint32Array(2 * n), new Uint32Array(2 * n)];
-      [this.keys, this.otherKeys] = [new Int32Array(2 * n), new Int32Array(2 * n)];
-    }
+    if (this.room < n) this.makeRoom(Math.max(FIRST_ROWS, 2 * n));
     slices(n, (from, to) => number(this.order, from, to));
     // As many parts as fit into 32 bits at a time.
     let some: Varying[] = [];
@@ -58,6 +59,15 @@ export class Sorter {
     }
     this.byKey(rows, some, bits);
     return this.order.subarray(0, n);
+  }
+
+  private makeRoom(rows: number): void {
+    const buffer = new ArrayBuffer(16 * rows);
+    this.order = new Uint32Array(buffer, 0, rows);
+    this.otherOrder = new Uint32Array(buffer, 4 * rows, rows);
+    this.keys = new Int32Array(buffer, 8 * rows, rows);
+    this.otherKeys = new Int32Array(buffer, 12 * rows, rows);
+    this.room = rows;
   }
 
   private byKey(rows: Rows, parts: readonly Varying[], bits: number): void {
