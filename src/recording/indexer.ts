@@ -2,13 +2,14 @@
  * Who makes the indexes while a recording is written. What comes of each block is known later: the scribe holds back what
  * stands behind it in the file until then.
  *
- * A threaded writer has a worker for it (index-worker.ts), which reads the same shared buffers as the scribe's worker. It is told of
- * each by a message and answers each with one; both sides sleep on counters, as in ring.ts.
+ * A threaded writer's scribe has a worker for it (index-worker.ts), which reads the blocks of the same ring. It is told of each
+ * by a message and answers each with one; both sides sleep on counters, as in ring.ts.
  */
-import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import type { Block } from '../events/block.js';
 import type { Lexicon } from '../events/lexicon.js';
 import { type Payloads, Segments } from './index/segments.js';
+import { start } from './ring.js';
 import type { Header } from './source.js';
 
 export interface Indexer {
@@ -44,37 +45,59 @@ export const ANSWERED = 1;
 /** A worker that does nothing for this long is taken for dead. */
 const PATIENCE_MS = 120_000;
 
-const post = (port: MessagePort, counters: Int32Array, message: IndexMessage): void => {
-  port.postMessage(message);
-  Atomics.add(counters, ASKED, 1);
-  Atomics.notify(counters, ASKED);
-};
-/** Ends the worker, if it has not ended. */
-export function stopIndexer(port: MessagePort, counters: Int32Array): void {
-  post(port, counters, { do: 'end' });
-  port.close();
-}
+/** The worker behind a threaded writer's scribe. */
+export class IndexWorker {
+  private readonly channel = new MessageChannel();
+  private readonly port = this.channel.port1;
+  private readonly counters = new Int32Array(new SharedArrayBuffer(8));
+  private readonly control: Int32Array;
+  private readonly ring: SharedArrayBuffer;
+  private readonly slotOf: (block: Block) => number;
+  private started = false;
+  private taken = 0;
 
-/** In the worker behind `port`. @param slotOf the number of a shared buffer */
-export const threadedIndexer =
-  (port: MessagePort, counters: Int32Array, slotOf: (block: Block) => number): MakeIndexer =>
-  (header, lexicon) => {
-    let taken = 0;
-    const send = (message: IndexMessage): void => post(port, counters, message);
-    send({ do: 'begin', header, lexicon });
+  /** @param slotOf the number of a block in the ring */
+  constructor(control: Int32Array, ring: SharedArrayBuffer, slotOf: (block: Block) => number) {
+    this.control = control;
+    this.ring = ring;
+    this.slotOf = slotOf;
+  }
+
+  /** Starts it, with the first block: until then whoever encodes that has the processor for its own start. */
+  readonly make: MakeIndexer = (header, lexicon) => {
+    const { control, counters, ring } = this;
+    start('index-worker', { control, counters, ring, port: this.channel.port2 });
+    this.started = true;
+    this.post({ do: 'begin', header, lexicon });
     return {
-      add: block => send(block ? { do: 'block', slot: slotOf(block) } : { do: 'end' }),
-      result: wait => {
-        if (Atomics.load(counters, ANSWERED) === taken) {
-          if (!wait) return undefined;
-          while (Atomics.load(counters, ANSWERED) === taken)
-            if (Atomics.wait(counters, ANSWERED, taken, PATIENCE_MS) === 'timed-out')
-              throw new Error('internal error: the index worker does not answer');
-        }
-        const { message } = receiveMessageOnPort(port) as { message: IndexAnswer };
-        taken++;
-        if ('bug' in message) throw new Error(message.bug);
-        return message.result;
-      },
+      add: block => this.post(block ? { do: 'block', slot: this.slotOf(block) } : { do: 'end' }),
+      result: wait => this.result(wait),
     };
   };
+
+  /** Ends it, if it has not ended. */
+  stop(): void {
+    if (this.started) this.post({ do: 'end' });
+    this.port.close();
+  }
+
+  private post(message: IndexMessage): void {
+    this.port.postMessage(message);
+    Atomics.add(this.counters, ASKED, 1);
+    Atomics.notify(this.counters, ASKED);
+  }
+
+  private result(wait: boolean): Payloads | 'nothing' | undefined {
+    const { counters, taken } = this;
+    if (Atomics.load(counters, ANSWERED) === taken) {
+      if (!wait) return undefined;
+      while (Atomics.load(counters, ANSWERED) === taken)
+        if (Atomics.wait(counters, ANSWERED, taken, PATIENCE_MS) === 'timed-out')
+          throw new Error('internal error: the index worker does not answer');
+    }
+    const { message } = receiveMessageOnPort(this.port) as { message: IndexAnswer };
+    this.taken++;
+    if ('bug' in message) throw new Error(message.bug);
+    return message.result;
+  }
+}

@@ -1,13 +1,13 @@
 /**
- * The writer's desk with workers behind it. Full blocks lie in a ring of shared buffers; everything, blocks too, is
- * announced in one queue of messages, so that the worker writes what an unthreaded writer would, in the same order. A second
- * worker makes the indexes (indexer.ts) from the same buffers: a block is free again when both have done with it.
+ * The writer's desk with workers behind it. Full blocks lie in a ring in shared memory; everything, blocks too, is
+ * announced in one queue of messages, so that the worker writes what an unthreaded writer would, in the same order. It has a
+ * second worker make the indexes (indexer.ts) from the same ring: a block is free again when both have done with it.
  *
  * Neither side uses its event loop: the run does not turn one, and the worker sleeps on a counter. The run waits only when
- * the next buffer of the ring is still being written, when too many bytes of pages are under way, and at the end. What
+ * the next block of the ring is still being written, when too many bytes of pages are under way, and at the end. What
  * goes wrong in the worker comes back as Trouble at the next swap, checkpoint or close.
  *
- *   control   0 messages sent | 1 messages done | 2 worker has ended | 3 KiB of pages under way | 4.. who still reads a buffer
+ *   control   0 messages sent | 1 messages done | 2 worker has ended | 3 KiB of pages under way | 4.. who still reads a block
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { Trouble } from '../base/trouble.js';
@@ -57,8 +57,6 @@ export interface WorkerData {
   readonly control: Int32Array;
   readonly ring: SharedArrayBuffer;
   readonly port: MessagePort;
-  /** The way to the index worker. */
-  readonly indexer: { readonly port: MessagePort; readonly counters: Int32Array };
 }
 
 /**
@@ -69,17 +67,17 @@ export function sleepWhile(counters: Int32Array, at: number, value: number): voi
   while (Atomics.load(counters, at) === value) Atomics.wait(counters, at, value);
 }
 
-/** Says that one who read a buffer has done with it. */
+/** Says that one who read a block has done with it. */
 export function release(control: Int32Array, slot: number): void {
   Atomics.sub(control, BUSY + slot, 1);
   Atomics.notify(control, BUSY + slot);
 }
 
 /** Starts a worker. Node loads no TypeScript: from the sources (tests) it is the built one. */
-function start(name: string, workerData: { readonly port: MessagePort }, ports: readonly MessagePort[]): void {
+export function start(name: string, workerData: WorkerData | IndexWorkerData): void {
   const folder = import.meta.url.endsWith('.ts') ? '../../dist/recording' : '.';
   const url = new URL(`${folder}/${name}.js`, import.meta.url);
-  const worker = new Worker(url, { workerData, transferList: [...ports] });
+  const worker = new Worker(url, { workerData, transferList: [workerData.port] });
   // Its errors come through the port. This one would be for an error that the worker could not catch, such as no memory.
   worker.on('error', () => {});
   worker.unref();
@@ -92,19 +90,7 @@ export function threadedDesk(path: string, header: HeaderGiven): Desk {
   const blocks = blocksIn(ring);
   const slotOf = new Map(blocks.map((block, slot) => [block, slot]));
   const { port1: port, port2 } = new MessageChannel();
-  const { port1: toIndexer, port2: toScribe } = new MessageChannel();
-  const counters = new Int32Array(new SharedArrayBuffer(8));
-  const scribeData: WorkerData = {
-    path,
-    header,
-    control,
-    ring,
-    port: port2,
-    indexer: { port: toIndexer, counters },
-  };
-  const indexData: IndexWorkerData = { control, counters, ring, port: toScribe };
-  start('worker', scribeData, [port2, toIndexer]);
-  start('index-worker', indexData, [toScribe]);
+  start('worker', { path, header, control, ring, port: port2 });
 
   let last: Answer | undefined;
   /** The worker's last word; throws if it is a bad one, each time it is asked. */

@@ -3,7 +3,7 @@ import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { assertNever } from '../base/assert.js';
 import { Trouble } from '../base/trouble.js';
 import { blocksIn } from '../events/block.js';
-import { stopIndexer, threadedIndexer } from './indexer.js';
+import { IndexWorker } from './indexer.js';
 import {
   type Answer,
   DONE,
@@ -17,9 +17,9 @@ import {
 } from './ring.js';
 import { Scribe, type Summary } from './scribe.js';
 
-const { path, header, control, ring, port, indexer } = workerData as WorkerData;
+const { path, header, control, ring, port } = workerData as WorkerData;
 const blocks = blocksIn(ring);
-const makeIndexer = threadedIndexer(indexer.port, indexer.counters, block => blocks.indexOf(block));
+const indexWorker = new IndexWorker(control, ring, block => blocks.indexOf(block));
 
 const count = (at: number, n: number): void => {
   Atomics.add(control, at, n);
@@ -60,7 +60,7 @@ function carryOut(scribe: Scribe, message: Message): Summary | 'aborted' | undef
 }
 
 function work(): Answer {
-  const scribe = new Scribe(path, header, makeIndexer);
+  const scribe = new Scribe(path, header, indexWorker.make);
   for (let done = 0; ; done++) {
     sleepWhile(control, SENT, done);
     const message = receiveMessageOnPort(port)!.message as Message;
@@ -85,4 +85,4 @@ Atomics.store(control, ENDED, 1);
 // Whoever waits for a buffer or for room must hear that none will come.
 for (let at = 0; at < control.length; at++) Atomics.notify(control, at);
 port.close();
-stopIndexer(indexer.port, indexer.counters);
+indexWorker.stop();
