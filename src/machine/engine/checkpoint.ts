@@ -43,11 +43,15 @@ const PARTS = [
 const TICKS_BYTES = 8;
 const STATE_BYTES = PARTS.reduce((sum, { from, to }) => sum + to - from, TICKS_BYTES);
 
+/** The flag in four bytes at once. */
+const CLEAN_4 = PAGE_FLAGS.clean * 0x0101_0101;
+const fourAtOnce = ({ pageFlags }: Memory): Uint32Array =>
+  new Uint32Array(pageFlags.buffer, pageFlags.byteOffset, pageFlags.length >>> 2);
+
 /** Says that memory as it is needs no saving. At power-on, when it is zero, this holds already. */
 function markClean(memory: Memory): void {
-  const flags = new Uint32Array(memory.pageFlags.buffer, memory.pageFlags.byteOffset, memory.pageFlags.length >>> 2);
-  const clean = PAGE_FLAGS.clean * 0x0101_0101;
-  for (let i = 0; i < flags.length; i++) flags[i]! |= clean;
+  const flags = fourAtOnce(memory);
+  for (let i = 0; i < flags.length; i++) flags[i]! |= CLEAN_4;
   for (let i = flags.length * 4; i < memory.pageFlags.length; i++) memory.pageFlags[i]! |= PAGE_FLAGS.clean;
   memory.tlb.dropAllWrites();
   memory.untouched = false;
@@ -73,7 +77,12 @@ export function takeCheckpoint(owner: Restorable): Checkpoint {
 function dirtyPages(memory: Memory): Page[] {
   const { pageFlags, guest } = memory;
   const pages: Page[] = [];
+  const four = fourAtOnce(memory);
   for (let frame = 0; frame < pageFlags.length; frame++) {
+    if (frame % 4 === 0 && (four[frame >>> 2]! & CLEAN_4) === CLEAN_4) {
+      frame += 3; // as most are
+      continue;
+    }
     if (pageFlags[frame]! & PAGE_FLAGS.clean) continue;
     pages.push([frame, guest.subarray(frame * PAGE_BYTES, (frame + 1) * PAGE_BYTES)]);
   }

@@ -155,7 +155,7 @@ export class Machine {
     this.settle();
     switch (reason) {
       case REASON.budget:
-        if (!single) this.hot.sample(view.getBigUint64(this.pcAt, true), given);
+        if (!single) this.hot.sample(view.getUint32(this.pcAt, true), view.getUint32(this.pcAt + 4, true), given);
         return undefined;
       case REASON.miss:
         return this.missed();

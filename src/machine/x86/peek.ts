@@ -26,7 +26,10 @@ const offsetAt = (level: number, lo: number, hi: number): number =>
       ? ((hi & 0x7f) << 2) | (lo >>> 30)
       : (lo >>> (level === 2 ? 21 : 12)) & 511);
 
-/** Physical addresses fit into an i32 here, and stay such numbers: this is done at every event. */
+/**
+ * Physical addresses fit into an i32 here, and stay such numbers: this is done at every event. Events come from the same place
+ * again and again, so the last walk is kept, with the entries it met: while they are what they were, so is its end.
+ */
 export class Peek {
   /** All of linear memory. */
   private readonly words: Uint32Array;
@@ -34,6 +37,18 @@ export class Peek {
   private readonly guestAt: number;
   /** The last physical address of a u64. */
   private readonly last: number;
+  /** The last walk that came to a page: what it was for, where its entries are (word numbers) and what they were. */
+  private readonly met = new Int32Array(4);
+  private readonly metLo = new Uint32Array(4);
+  private readonly metHi = new Uint32Array(4);
+  private steps = 0;
+  private pageLo = 0;
+  private pageHi = 0;
+  private flags = 0;
+  private cr3Lo = 0;
+  private cr3Hi = 0;
+  /** Physical address of the page. */
+  private page = 0;
 
   constructor(memory: Memory) {
     this.words = new Uint32Array(memory.wasm.buffer);
@@ -46,10 +61,38 @@ export class Peek {
    * runs where it has no access.
    */
   translate(lo: number, hi: number): number {
-    const { words, last } = this;
-    const flags = words[FLAGS_AT]!;
-    const needed = flags & WALK.user ? PRESENT | USER : PRESENT;
+    const flags = this.words[FLAGS_AT]!;
     if ((flags & PAGING) === 0) return hi === 0 ? this.inMemory(lo | 0) : -1;
+    if (!this.isKnown(lo & -PAGE_BYTES, hi, flags)) {
+      this.steps = 0;
+      const page = this.walk(lo, hi, flags & WALK.user ? PRESENT | USER : PRESENT);
+      if (page < 0) {
+        this.steps = 0;
+        return -1;
+      }
+      this.pageLo = lo & -PAGE_BYTES;
+      this.pageHi = hi;
+      this.flags = flags;
+      this.cr3Lo = this.words[CR3_AT]!;
+      this.cr3Hi = this.words[CR3_AT + 1]!;
+      this.page = page;
+    }
+    return this.inMemory(this.page | (lo & (PAGE_BYTES - 1)));
+  }
+  /** Whether a walk for this page would meet what the last one did. */
+  private isKnown(pageLo: number, hi: number, flags: number): boolean {
+    const { words, met, metLo, metHi, steps } = this;
+    if (steps === 0 || pageLo !== this.pageLo || hi !== this.pageHi || flags !== this.flags) return false;
+    if (words[CR3_AT] !== this.cr3Lo || words[CR3_AT + 1] !== this.cr3Hi) return false;
+    for (let n = 0; n < steps; n++) {
+      const word = met[n]!;
+      if (words[word] !== metLo[n] || words[word + 1] !== metHi[n]) return false;
+    }
+    return true;
+  }
+  /** Physical address of the page, -1 where there is none. Notes the entries. */
+  private walk(lo: number, hi: number, needed: number): number {
+    const { words, last } = this;
     const sign = hi >> 15;
     if (sign !== 0 && sign !== -1) return -1; // not canonical
     let entryLo = words[CR3_AT]!;
@@ -61,14 +104,17 @@ export class Peek {
       if (at > last) return -1;
       const word = this.guestAt + (at >>> 2);
       entryLo = words[word]!;
-      if ((entryLo & needed) !== needed) return -1;
       entryHi = words[word + 1]!;
+      this.met[this.steps] = word;
+      this.metLo[this.steps] = entryLo;
+      this.metHi[this.steps++] = entryHi;
+      if ((entryLo & needed) !== needed) return -1;
       if ((level === 2 || level === 3) && entryLo & LARGE) {
         const inside = level === 2 ? 2 ** 21 - 1 : 2 ** 30 - 1;
-        return entryHi & ABOVE ? -1 : this.inMemory((entryLo & ~inside) | (lo & inside));
+        return entryHi & ABOVE ? -1 : (entryLo & ~inside) | (lo & inside & -PAGE_BYTES);
       }
     }
-    return entryHi & ABOVE ? -1 : this.inMemory((entryLo & -PAGE_BYTES) | (lo & (PAGE_BYTES - 1)));
+    return entryHi & ABOVE ? -1 : entryLo & -PAGE_BYTES;
   }
   /** The u32 at a physical address that `translate` gave, 4-byte aligned. */
   word(at: number): number {

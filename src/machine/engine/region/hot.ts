@@ -7,6 +7,7 @@
  * handler itself is kept in the header. When one block of a region is dropped, the others get their handlers back.
  */
 import { PAGE_BYTES } from '../../../base/brand.js';
+import { u64 } from '../../../base/u64.js';
 import { type Engine, REGIONS_MAX } from '../build.js';
 import type { Block, CodeCache } from '../code.js';
 import { CONTROL, TLB_ENTRIES } from '../layout.js';
@@ -43,7 +44,7 @@ export class HotCode {
   private readonly regions = new Map<number, Region>();
   /** By the header of each block in it. */
   private readonly owners = new Map<number, Region>();
-  private seen = new Map<bigint, number>();
+  private seen = new Map<number, number>();
   /** Records at which regions were left, and how often that was seen. */
   private left = new Map<number, number>();
   /** Records at which regions were left often: there they call, if they can. */
@@ -71,18 +72,21 @@ export class HotCode {
     code.onReset = () => this.forget();
   }
 
-  /** Execution is at `pc`, between two blocks, after so many instructions. */
-  sample(pc: bigint, ticks: number): void {
+  /** Execution is at the address in these words, between two blocks, after so many instructions. */
+  sample(pcLo: number, pcHi: number, ticks: number): void {
     if (++this.looks % LOOKS === 0) {
       this.seen.clear();
       this.left.clear();
       this.judge();
     }
     this.sampleLeaves(ticks);
-    const times = (this.seen.get(pc) ?? 0) + 1;
-    this.seen.set(pc, times);
-    if (times < this.often || this.refused.has(pc)) return;
-    this.seen.delete(pc);
+    const key = (pcHi | 0) * 2 ** 32 + pcLo; // exact for addresses of 48 bits, sign-extended
+    const times = (this.seen.get(key) ?? 0) + 1;
+    this.seen.set(key, times);
+    if (times < this.often) return;
+    const pc = u64(pcLo, pcHi);
+    if (this.refused.has(pc)) return;
+    this.seen.delete(key);
     this.make(pc);
   }
   /** Where the same record makes a region be left again and again, the region is made anew and calls there. */

@@ -41,6 +41,9 @@ export class Tables {
   private readonly words: Uint32Array;
   private readonly frames: number;
   private readonly live = new Map<number, Table>();
+  /** What `at` answered last: a guest writes to the same table again and again. */
+  private asked = -1;
+  private answer: Table | undefined;
   /** References from entries of live tables: by frame, then by the level they expect (1 to 3). */
   private readonly references = new Map<number, Uint32Array>();
   /** The root in cr3, or -1. */
@@ -56,7 +59,11 @@ export class Tables {
 
   /** The table in a frame, if it is one. */
   at(frame: number): Table | undefined {
-    return this.live.get(frame);
+    if (frame !== this.asked) {
+      this.asked = frame;
+      this.answer = this.live.get(frame);
+    }
+    return this.answer;
   }
 
   /** cr3 points to another root. */
@@ -98,6 +105,7 @@ export class Tables {
   /** Takes over what was saved; memory is as it was then. The input was checked. */
   restore({ loaded, tables }: { readonly loaded: number; readonly tables: readonly SavedTable[] }): void {
     this.live.clear();
+    this.asked = -1;
     this.references.clear();
     this.loaded = loaded;
     for (const [frame, level, root] of tables) {
@@ -153,12 +161,14 @@ export class Tables {
   private adopt(frame: number, level: number, root: boolean, cause: number): void {
     const table = { level, root, entries: this.inMemory(frame) };
     this.live.set(frame, table);
+    this.asked = -1;
     this.machine.memory.watch(asFrame(frame), true);
     this.tell('adopt', frame, table, cause);
     for (const child of this.children(table)) this.refer(child, level - 1, cause);
   }
   private release(frame: number, table: Table, cause: number): void {
     this.live.delete(frame);
+    this.asked = -1;
     this.machine.memory.watch(asFrame(frame), false);
     this.tell('release', frame, table, cause);
     for (const child of this.children(table)) this.forget(child, table.level - 1, cause);
