@@ -16,7 +16,11 @@ import { Trouble } from '../base/trouble.js';
 import { type Layout, packLayout, unpackLayout } from './layout.js';
 import type { Header } from './source.js';
 
-export const FORMAT_VERSION = 1;
+/**
+ * 1: the first format
+ * 2: the first KEYFRAME leaves out entries that came as zeros
+ */
+export const FORMAT_VERSION = 2;
 /** As PNG's: a byte that is no text, a name, and line ends that show whether something took it for text. */
 export const MAGIC = Uint8Array.of(0x89, 0x52, 0x57, 0x4b, 0x0d, 0x0a, 0x1a, 0x0a);
 export const PAGE = 4096;

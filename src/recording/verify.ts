@@ -20,7 +20,7 @@ import {
   unpackStacks,
   unpackSymbols,
 } from './envelopes.js';
-import { BODY_MAX, FRAME, FRAME_NAMES } from './frames.js';
+import { BODY_MAX, FORMAT_VERSION, FRAME, FRAME_NAMES } from './frames.js';
 import { keyframeBody } from './index/keyframe.js';
 import { type Payloads, Segments } from './index/segments.js';
 import { LAYOUT, packLayout } from './layout.js';
@@ -75,7 +75,7 @@ export function* verify(path: string, { quick = false }: VerifyOptions = {}): Wo
       closed: scanner.closed,
       damage,
       reencoded: check.reencodes,
-      reindexed: check.reencodes && !quick,
+      reindexed: check.reindexes,
       id: file.head.id,
       chain: last ? Buffer.from(last.chain).toString('hex') : '0'.repeat(2 * SHA_BYTES),
     };
@@ -98,7 +98,7 @@ class Check {
     [FRAME.detail]: { chain: new Uint8Array(SHA_BYTES), registers: new Registers() },
   };
 
-  private readonly reindexes: boolean;
+  readonly reindexes: boolean;
   private words: Lexicon = EMPTY_LEXICON;
   private segments: Segments | undefined;
   /** What came of the last chunk. */
@@ -108,7 +108,7 @@ class Check {
     this.file = file;
     this.reading = readingOf(file.head.layout);
     this.reencodes = JSON.stringify(packLayout(file.head.layout)) === JSON.stringify(packLayout(LAYOUT));
-    this.reindexes = reindexes && this.reencodes;
+    this.reindexes = reindexes && this.reencodes && file.head.header.version === FORMAT_VERSION;
   }
 
   /** Looks into the frame that was added last, if one was (a footer is not): its checksum is known to be right. */

@@ -1,6 +1,6 @@
 /**
  * Old recordings stay readable. test/fixtures/recordings/v1.rewalk was written once by the first version of the format and
- * v1.txt says what is in it. Never write them anew: a version that cannot read them is wrong. A new version of the format
+ * v1.txt says what is in it; v1-zeros is of its last days, with today's kinds of events. Never write them anew: a version that cannot read them is wrong. A new version of the format
  * adds its own pair (makeRecording in make.ts, lineOf for the text).
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -16,7 +16,7 @@ import { eventText, fieldsText, lineOf } from '../../src/events/text.js';
 import { Sink } from '../../src/recording/bytes.js';
 import { encodeBody, Registers } from '../../src/recording/codec.js';
 import { packChunk } from '../../src/recording/envelopes.js';
-import { FRAME, frameBytes, headerBytes } from '../../src/recording/frames.js';
+import { FORMAT_VERSION, FRAME, frameBytes, headerBytes } from '../../src/recording/frames.js';
 import { LAYOUT, type Layout, planOf } from '../../src/recording/layout.js';
 import { packBody } from '../../src/recording/pieces.js';
 import { openRecording, type Recording } from '../../src/recording/reader.js';
@@ -44,7 +44,22 @@ it.each(old)('%s reads as it always did', name => {
   expect(finish(verify(path))).toMatchObject({ damage: undefined, closed: true });
 });
 it('there is a recording of each version', () => {
-  expect(old).toContain('v1.rewalk');
+  for (let v = 1; v <= FORMAT_VERSION; v++) expect(old).toContain(`v${v}.rewalk`);
+});
+it('the first keyframe of version 1 has entries that came as zeros, and otherwise the same', () => {
+  const [before, now] = ['v1-zeros', 'v2'].map(name => {
+    const { slots } = openRecording(join(fixtures, `${name}.rewalk`)).keyframe(0);
+    return Array.from(slots.frame, (frame, i) => [frame, slots.offset[i]!, slots.lo[i]!, slots.hi[i]!]);
+  });
+  expect(before).toContainEqual([0x100, 0, 0, 0]);
+  expect(now).not.toContainEqual([0x100, 0, 0, 0]);
+  expect(before!.filter(([, , lo, hi]) => lo !== 0 || hi !== 0)).toEqual(
+    now!.filter(([, , lo, hi]) => lo !== 0 || hi !== 0),
+  );
+});
+it('indexes are made again by the version that made them only', () => {
+  const reindexed = (name: string) => finish(verify(join(fixtures, `${name}.rewalk`))).reindexed;
+  expect([reindexed('v1'), reindexed('v1-zeros'), reindexed('v2')]).toEqual([false, false, true]);
 });
 
 describe('a recording whose list of kinds is', () => {

@@ -6,6 +6,7 @@ import { Trouble } from '../../src/base/trouble.js';
 import { finish } from '../../src/base/work.js';
 import { eventAt } from '../../src/events/block.js';
 import { KIND } from '../../src/events/kinds.js';
+import { FORMAT_VERSION } from '../../src/recording/frames.js';
 import { openRecording } from '../../src/recording/reader.js';
 import { verify } from '../../src/recording/verify.js';
 import { createRecording } from '../../src/recording/writer.js';
@@ -21,7 +22,7 @@ describe('a recording', () => {
   it('gives back all that was put into it', () => {
     makeRecording(at('all'), drafts, 100);
     const r = openRecording(at('all'));
-    expect(r.header).toEqual({ ...HEADER, version: 1 });
+    expect(r.header).toEqual({ ...HEADER, version: FORMAT_VERSION });
     expect(r.lexicon).toMatchObject(LEXICON);
     expect([r.count, r.chunks.length, r.closed, r.damage]).toEqual([600, 6, true, undefined]);
     expect(r.symbols).toEqual([{ at: 0xffff_ffff_8100_0000n, bytes: 64, name: 'start_kernel' }]);
@@ -203,7 +204,7 @@ describe('trouble of one line with the path', () => {
     writeFileSync(at('text'), 'hello, I am no recording at all, but long enough to be one');
     mkdirSync(at('folder'));
     const newer = Buffer.from(readFileSync(at('all')));
-    newer.writeUInt16LE(2, 8);
+    newer.writeUInt16LE(FORMAT_VERSION + 1, 8);
     writeFileSync(at('newer'), newer);
     writeFileSync(at('short'), newer.subarray(0, 9));
     expect(
@@ -213,7 +214,7 @@ describe('trouble of one line with the path', () => {
       `${at('empty')}: the file is empty`,
       `${at('text')}: this is no rewalk recording`,
       `${at('folder')}: this is no file`,
-      `${at('newer')}: made by another version of rewalk (format 2, this one reads up to 1)`,
+      `${at('newer')}: made by another version of rewalk (format ${FORMAT_VERSION + 1}, this one reads up to ${FORMAT_VERSION})`,
       `${at('short')}: the file ends within its header`,
     ]);
   });

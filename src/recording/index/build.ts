@@ -292,13 +292,14 @@ export class Builder implements IndexBuilder {
       const frame = slice[w]!;
       const packed = slice[w + 1]!;
       const place = packed & 0xf_ffff;
-      if (place !== entry.place || frame !== entry.frame) {
-        entry.begin(frame, place);
-        lastSlots.n++;
-      }
-      setLast(lastSlots, frame, place, slice[w + 3]!, slice[w + 4]!);
-      const { left, leftFrame } = entry;
+      if (place !== entry.place || frame !== entry.frame) entry.begin(frame, place);
       const how = (packed >>> 20) & 15;
+      // Before the first event all is zero: entries that then come as zeros say nothing new.
+      const isNews = this.first > 0 || how !== ADOPTED || (slice[w + 3]! | slice[w + 4]!) !== 0;
+      if (isNews && !entry.told) lastSlots.n++;
+      entry.told ||= isNews;
+      if (entry.told) setLast(lastSlots, frame, place, slice[w + 3]!, slice[w + 4]!);
+      const { left, leftFrame } = entry;
       const to = packed >>> 28;
       const toFrame = slice[w + 6]!;
       // An adopt does not say what it replaces.
@@ -372,6 +373,8 @@ class EntryBefore {
   place = -1;
   left = UNKNOWN;
   leftFrame = 0;
+  /** It is one of the last slots. */
+  told = false;
   forget(): void {
     this.begin(0, -1);
   }
@@ -379,6 +382,7 @@ class EntryBefore {
     this.frame = frame;
     this.place = place;
     this.left = UNKNOWN;
+    this.told = false;
   }
 }
 

@@ -190,7 +190,12 @@ function folded(events: readonly Event[]) {
   const numbers = new Map<string, number>();
   const registers = [0, 1].map(() => new BigUint64Array(53));
   for (const e of events) {
-    if (isTableEvent(e)) for (const [at, value] of written(e)) slots.set(`${SPACES.indexOf(e.space)} ${at}`, value);
+    if (isTableEvent(e))
+      for (const [at, value] of written(e)) {
+        const slot = `${SPACES.indexOf(e.space)} ${at}`;
+        // In the first keyframe an entry that only ever came as zero is not there: it was zero before.
+        if (events[0]!.seq > 0 || e.kind !== 'adopt' || value !== 0n || slots.has(slot)) slots.set(slot, value);
+      }
     if ((FRAME_KINDS as readonly string[]).includes(e.kind)) {
       const f = e as Event & { frame: number; new: number };
       numbers.set(`${FRAME_KINDS.indexOf(e.kind as never)} ${f.frame}`, Number(f.new));
