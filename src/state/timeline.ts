@@ -173,7 +173,8 @@ export class Timeline {
     // It may be shorter to pass the end and come back: by a sparse keyframe, or a delta of many chunks.
     const [low, high] = [n - (n % FAN), n - (n % FAN) + FAN];
     const beyond = [low, high, this.sparseAfter(n)?.boundary ?? last].filter(b => b <= last);
-    for (const still of [undefined, ...this.stills.around(n)])
+    // Stills first: one is near, and what costs more than the way from there is soon given up.
+    for (const still of [...this.stills.around(n), undefined])
       for (const end of n < last ? [n, n + 1] : [n])
         for (const stops of [[end], ...beyond.map(b => [b, end])]) {
           const rest = Math.abs(target - this.first(end)) + (still ? COST.copied * pool.size : COST.rewind);
