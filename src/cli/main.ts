@@ -7,6 +7,7 @@
  */
 import { existsSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { leaveRoom } from '../base/leave.js';
 import { reasonOf, Trouble } from '../base/trouble.js';
 import { onClosedPipe } from './output.js';
 import { VERBS } from './verbs.js';
@@ -54,6 +55,7 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 onClosedPipe();
+process.on('exit', leaveRoom); // where something ends the process at once
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
@@ -62,3 +64,4 @@ try {
   else process.stderr.write(`rewalk: ${error instanceof Error ? error.stack : String(error)}\n`);
   process.exitCode = 2;
 }
+leaveRoom();

@@ -1,5 +1,7 @@
 /** The worker that makes the indexes of a threaded writer: does what the messages say, in their order; see indexer.ts. */
+
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { leaveRoom } from '../base/leave.js';
 import { blocksIn } from '../events/block.js';
 import { type Payloads, Segments } from './index/segments.js';
 import { ANSWERED, ASKED, type IndexAnswer, type IndexMessage } from './indexer.js';
@@ -42,3 +44,4 @@ try {
   answer({ bug: error instanceof Error ? (error.stack ?? error.message) : String(error) });
 }
 port.close();
+leaveRoom();

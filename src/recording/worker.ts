@@ -1,6 +1,7 @@
 /** The worker of a threaded writer: does with a Scribe what the messages say, in their order; see ring.ts. */
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { assertNever } from '../base/assert.js';
+import { leaveRoom } from '../base/leave.js';
 import { Trouble } from '../base/trouble.js';
 import { blocksIn } from '../events/block.js';
 import { IndexWorker } from './indexer.js';
@@ -86,3 +87,4 @@ Atomics.store(control, ENDED, 1);
 for (let at = 0; at < control.length; at++) Atomics.notify(control, at);
 port.close();
 indexWorker.stop();
+leaveRoom();
