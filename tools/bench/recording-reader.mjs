@@ -148,6 +148,10 @@ const parts = {
       '<= 5',
     );
     row('reader_peak_mb', peakMb(), 'MB', '<= 400');
+    // What is held when all that is garbage is gone: it grows with a recording only by its directory and its indexes' fences.
+    globalThis.gc();
+    const { heapUsed, arrayBuffers } = process.memoryUsage();
+    row('reader_held_mb', (heapUsed + arrayBuffers) / 1e6, 'MB');
   },
   /** Commands at random positions about things the recording has. */
   commands() {
