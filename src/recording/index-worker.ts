@@ -1,5 +1,4 @@
 /** The worker that makes the indexes of a threaded writer: does what the messages say, in their order; see indexer.ts. */
-
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { leaveRoom } from '../base/leave.js';
 import { blocksIn } from '../events/block.js';

@@ -83,7 +83,7 @@ function answer(): Answer {
 
 port.postMessage(answer());
 Atomics.store(control, ENDED, 1);
-// Whoever waits for a buffer or for room must hear that none will come.
+// Whoever waits for a block or for room must hear that none will come.
 for (let at = 0; at < control.length; at++) Atomics.notify(control, at);
 port.close();
 indexWorker.stop();

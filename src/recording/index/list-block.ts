@@ -1,4 +1,5 @@
 /** What is kept in memory of the blocks of a list: decoded rows, and how many of them. */
+import { Recent } from '../../base/recent.js';
 
 const WORD = 2 ** 32;
 
@@ -88,38 +89,25 @@ function ownNotes(notes: Uint32Array, n: number): Uint32Array | undefined {
   return own;
 }
 
-/** Decoded blocks of all lists, least recently used first out. */
+/** Decoded blocks of all lists. */
 export class BlockCache {
-  private readonly blocks = new Map<number, ListBlock>();
-  private readonly most: number;
-  private held = 0;
+  private readonly blocks: Recent<number, ListBlock>;
   private lists = 0;
   /** What was read last: blocks `from` to `to - 1` of a list, as they are in the file. */
   readonly read = { list: -1, from: 0, to: 0, words: new Uint32Array(0) };
 
   /** @param bytes about how much memory to use; a block is 8 to 16 KB */
   constructor(bytes: number) {
-    this.most = bytes;
+    this.blocks = new Recent(bytes, block => block.bytes);
   }
   /** A number for a list, under which its blocks are kept. */
   enter(): number {
     return this.lists++ * 2 ** 28;
   }
   get(key: number): ListBlock | undefined {
-    const block = this.blocks.get(key);
-    if (block) {
-      this.blocks.delete(key);
-      this.blocks.set(key, block);
-    }
-    return block;
+    return this.blocks.get(key);
   }
   set(key: number, block: ListBlock): void {
     this.blocks.set(key, block);
-    this.held += block.bytes;
-    for (const [oldest, { bytes }] of this.blocks) {
-      if (this.held <= this.most || oldest === key) break;
-      this.blocks.delete(oldest);
-      this.held -= bytes;
-    }
   }
 }

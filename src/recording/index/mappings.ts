@@ -2,6 +2,7 @@
  * What points to a frame, from MAPPERS and the rows of SLOTS that it names. Rows of MAPPERS under one key ascend by row of
  * SLOTS, and rows of SLOTS ascend by entry and then by time: so everything here is sorted by entry and one pass suffices.
  */
+import { Recent } from '../../base/recent.js';
 import { ENDED, KEPT } from './build.js';
 import type { SegmentIndex } from './segment.js';
 import type { SeqSet } from './seqs.js';
@@ -21,34 +22,21 @@ export const NOTHING: Standing = {
 const bytesOf = ({ slots }: Standing): number => 17 * slots.length + 200;
 
 /**
- * How entries stood at ends of segments, by key, least recently used first out: who looks at a frame looks at it again, a
- * little earlier or later, and what was before is the same for both.
+ * How entries stood at ends of segments, by key: who looks at a frame looks at it again, a little earlier or later, and what
+ * was before is the same for both.
  */
 export class StandingCache {
-  private readonly kept = new Map<string, Standing>();
-  private readonly most: number;
-  private held = 0;
+  private readonly kept: Recent<string, Standing>;
   /** @param bytes about how much memory to use */
   constructor(bytes: number) {
-    this.most = bytes;
+    this.kept = new Recent(bytes, bytesOf);
   }
   /** How entries stood before event `end` to what `key` says, if that is known. */
   get(key: number, end: number): Standing | undefined {
-    const name = `${key} ${end}`;
-    const found = this.kept.get(name);
-    if (!found) return undefined;
-    this.kept.delete(name);
-    this.kept.set(name, found);
-    return found;
+    return this.kept.get(`${key} ${end}`);
   }
   set(key: number, end: number, standing: Standing): void {
     this.kept.set(`${key} ${end}`, standing);
-    this.held += bytesOf(standing);
-    for (const [oldest, gone] of this.kept) {
-      if (this.held <= this.most) break;
-      this.kept.delete(oldest);
-      this.held -= bytesOf(gone);
-    }
   }
 }
 
