@@ -19,8 +19,11 @@ import type { Header } from './source.js';
 /**
  * 1: the first format
  * 2: the first KEYFRAME leaves out entries that came as zeros
+ * 3: a piece that is one byte again and again is stored as that byte
  */
-export const FORMAT_VERSION = 2;
+export const FORMAT_VERSION = 3;
+/** The first version whose indexes and keyframes are those that this one makes of the same events. */
+export const INDEXES_SINCE = 2;
 /** As PNG's: a byte that is no text, a name, and line ends that show whether something took it for text. */
 export const MAGIC = Uint8Array.of(0x89, 0x52, 0x57, 0x4b, 0x0d, 0x0a, 0x1a, 0x0a);
 export const PAGE = 4096;

@@ -1,8 +1,9 @@
 /**
  * A body cut in pieces, each compressed on its own. Where to cut is said by the encoder: around long runs of like bytes,
- * and before each kind's part. A piece that does not shrink is stored as it is.
+ * and before each kind's part. A piece that hardly shrinks is stored as it is, and one byte again and again as that byte:
+ * both ways a call of the compressor costs more than all else that is done with a small piece.
  *
- *   table    per piece: bytes u32 | stored bytes u32        equal: not compressed
+ *   table    per piece: bytes u32 | stored bytes u32        equal: as it is; 1: that byte, repeated; else brotli
  */
 import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib';
 import { Trouble } from '../base/trouble.js';
@@ -10,6 +11,8 @@ import type { Body } from './codec.js';
 
 /** Pieces smaller than this are not worth a compressor's call. */
 const WORTH_BYTES = 64;
+/** And a piece that shrinks by less than a sixteenth is not worth another to read it. */
+const WORTH_SHIFT = 4;
 
 /**
  * True if the bytes look random: 256 of them, evenly taken, have nearly as many values as random ones would (162 of 256).
@@ -34,6 +37,7 @@ const seen = new Uint8Array(256);
  * larger window finds nothing more in pieces of a few KB, and costs 10 ns an event: its memory is new for each call.
  */
 export function compress(bytes: Uint8Array): Uint8Array {
+  if (isRun(bytes)) return bytes.subarray(0, 1);
   if (bytes.length < WORTH_BYTES || looksRandom(bytes)) return bytes;
   const out = brotliCompressSync(bytes, {
     chunkSize: Math.max(1024, bytes.length + (bytes.length >> 3)),
@@ -43,11 +47,19 @@ export function compress(bytes: Uint8Array): Uint8Array {
       [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
     },
   });
-  return out.length < bytes.length ? out : bytes;
+  return out.length <= bytes.length - (bytes.length >> WORTH_SHIFT) ? out : bytes;
 }
+/** True if there are bytes, and all are the same. */
+function isRun(bytes: Uint8Array): boolean {
+  let i = 1;
+  while (i < bytes.length && bytes[i] === bytes[0]) i++;
+  return i === bytes.length;
+}
+
 /** Undoes compress; gives exactly `length` bytes or throws Trouble. */
 export function decompress(stored: Uint8Array, length: number): Uint8Array {
   if (stored.length === length) return stored;
+  if (stored.length === 1) return new Uint8Array(length).fill(stored[0]!);
   let out: Uint8Array | undefined;
   try {
     out = brotliDecompressSync(stored, { chunkSize: Math.max(1024, length), maxOutputLength: length });
@@ -101,7 +113,9 @@ export function unpackBody({ table, stored }: Packed, most: number): Body {
     while (near + 1 < pieces && starts[near + 1]! <= from) near++;
     for (let n = near; n < pieces && starts[n]! < to; n++) {
       if (done[n]) continue;
-      bytes.set(decompress(stored.subarray(places[n], places[n + 1]), starts[n + 1]! - starts[n]!), starts[n]);
+      const [start, end, at] = [starts[n]!, starts[n + 1]!, places[n]!];
+      if (places[n + 1]! === at + 1) bytes.fill(stored[at]!, start, end);
+      else bytes.set(decompress(stored.subarray(at, places[n + 1]), end - start), start);
       done[n] = 1;
     }
   };

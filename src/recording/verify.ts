@@ -20,7 +20,7 @@ import {
   unpackStacks,
   unpackSymbols,
 } from './envelopes.js';
-import { BODY_MAX, FORMAT_VERSION, FRAME, FRAME_NAMES } from './frames.js';
+import { BODY_MAX, FRAME, FRAME_NAMES, INDEXES_SINCE } from './frames.js';
 import { keyframeBody } from './index/keyframe.js';
 import { type Payloads, Segments } from './index/segments.js';
 import { LAYOUT, packLayout } from './layout.js';
@@ -108,7 +108,7 @@ class Check {
     this.file = file;
     this.reading = readingOf(file.head.layout);
     this.reencodes = JSON.stringify(packLayout(file.head.layout)) === JSON.stringify(packLayout(LAYOUT));
-    this.reindexes = reindexes && this.reencodes && file.head.header.version === FORMAT_VERSION;
+    this.reindexes = reindexes && this.reencodes && file.head.header.version >= INDEXES_SINCE;
   }
 
   /** Looks into the frame that was added last, if one was (a footer is not): its checksum is known to be right. */
