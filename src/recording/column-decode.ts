@@ -1,6 +1,6 @@
 /** Bytes to columns: see column-tags.ts. */
 import { Trouble } from '../base/trouble.js';
-import { ByteScratch, type Bytes } from './bytes.js';
+import { ByteScratch, type Bytes, Scratch } from './bytes.js';
 import { CONSTANT, FEW, FLAT, NEAR, type Numbers, OTHER, PACKED, VARIED } from './column-tags.js';
 
 const planes8 = new ByteScratch();
@@ -114,22 +114,45 @@ function widthOf(from: Bytes): number {
 
 function decodeFew(from: Bytes, values: Uint32Array): void {
   const n = values.length;
-  const frequent = new Uint32Array(OTHER + 1);
+  const frequent = new Int32Array(OTHER + 1);
   const count = frequentOf(from);
   for (let k = 0; k < count; k++) frequent[k] = from.u32();
-  const { bytes } = from;
-  const start = from.take((n + 1) >> 1);
-  let others = 0;
-  for (let i = 0; i < n; i++) {
-    const nibble = (bytes[start + (i >> 1)]! >> (4 * (i & 1))) & 15;
-    values[i] = frequent[nibble]!;
-    if (nibble === OTHER) others++;
-  }
+  const places = otherPlaces.of(n + 1);
+  const others = spreadNibbles(from.bytes, from.take((n + 1) >> 1), frequent, values, places);
   if (others === 0) return;
-  const rest = new Uint32Array(others);
+  const rest = otherValues.of(others).subarray(0, others);
   decodeColumn(from, rest, 1);
-  for (let i = 0, r = 0; r < others; i++)
-    if (((bytes[start + (i >> 1)]! >> (4 * (i & 1))) & 15) === OTHER) values[i] = rest[r++]!;
+  for (let r = 0; r < others; r++) values[places[r]!] = rest[r]!;
+}
+const otherPlaces = new Scratch();
+const otherValues = new Scratch();
+
+/** Sets the values of a column's nibbles; the places of those that are none of the frequent values are listed, and counted. */
+function spreadNibbles(
+  bytes: Uint8Array,
+  start: number,
+  frequent: Int32Array,
+  values: Uint32Array,
+  places: Uint32Array,
+): number {
+  const even = values.length & ~1;
+  let others = 0;
+  let at = start;
+  for (let i = 0; i < even; i += 2, at++) {
+    const low = bytes[at]! & 15;
+    const high = bytes[at]! >> 4;
+    values[i] = frequent[low]!;
+    values[i + 1] = frequent[high]!;
+    places[others] = i;
+    others += (low + 1) >> 4;
+    places[others] = i + 1;
+    others += (high + 1) >> 4;
+  }
+  if (even === values.length) return others;
+  const last = bytes[at]! & 15;
+  values[even] = frequent[last]!;
+  places[others] = even;
+  return others + ((last + 1) >> 4);
 }
 
 function frequentOf(from: Bytes): number {
@@ -155,46 +178,92 @@ function sumUp(values: Uint32Array): void {
   }
 }
 
-/** For a byte of four lengths: how many of its values have a byte 1, a byte 2, a byte 3. */
-const LONGER = [1, 2, 3].map(k =>
-  Uint8Array.from({ length: 256 }, (_, four) => [0, 2, 4, 6].filter(at => ((four >> at) & 3) >= k).length),
-);
+/** For a byte of four lengths: how many of its values have a byte 1 (ten bits), a byte 2 (ten bits), a byte 3. */
+const LONGER = Int32Array.from({ length: 256 }, (_, four) => {
+  const longer = (k: number): number => [0, 2, 4, 6].filter(at => ((four >> at) & 3) >= k).length;
+  return longer(1) | (longer(2) << 10) | (longer(3) << 20);
+});
+/** So many bytes of lengths are counted at a time that none of the three overflows its ten bits. */
+const COUNTED = 255;
 
 /** Takes the lengths of n values, and says how many have a byte 1, a byte 2, a byte 3. */
 function longerOf(from: Bytes, n: number): [number, number, number] {
   const { bytes } = from;
-  const lengths = from.take((n + 3) >> 2);
-  const [longer1, longer2, longer3] = LONGER as [Uint8Array, Uint8Array, Uint8Array];
-  let n1 = 0;
-  let n2 = 0;
-  let n3 = 0;
-  for (let g = lengths; g < from.at; g++) {
-    const four = bytes[g]!;
-    n1 += longer1[four]!;
-    n2 += longer2[four]!;
-    n3 += longer3[four]!;
+  let g = from.take((n + 3) >> 2);
+  let [n1, n2, n3] = [0, 0, 0];
+  while (g < from.at) {
+    let sum = 0;
+    for (const end = Math.min(from.at, g + COUNTED); g < end; g++) sum += LONGER[bytes[g]!]!;
+    n1 += sum & 1023;
+    n2 += (sum >> 10) & 1023;
+    n3 += sum >> 20;
   }
   return [n1, n2, n3];
 }
 
+/** For each length the bits that a value has. */
+const BITS = Int32Array.of(0xff, 0xffff, 0xff_ffff, -1);
+
+/**
+ * All planes in one pass, four values a turn. Of each plane the next byte is taken whether the value has it or not: what it
+ * has not is masked off, and the same byte is then that of a later value. No branch depends on a length, which is as good as random.
+ */
 function decodeVaried(from: Bytes, values: Uint32Array): void {
   const n = values.length;
-  const { bytes } = from;
   const lengths = from.at;
   const [n1, n2, n3] = longerOf(from, n);
   const p0 = from.take(n);
-  for (let i = 0; i < n; i++) values[i] = bytes[p0 + i]!;
-  addPlane(bytes, from.take(n1), n1, lengths, 1, values);
-  addPlane(bytes, from.take(n2), n2, lengths, 2, values);
-  addPlane(bytes, from.take(n3), n3, lengths, 3, values);
+  const p1 = from.take(n1);
+  const p2 = from.take(n2);
+  const p3 = from.take(n3);
+  // Where nothing follows the column, the byte after it is taken from a copy.
+  const tail = from.at < from.bytes.length ? 0 : lengths;
+  const bytes = from.at < from.bytes.length ? from.bytes : beyond.of(from.at - tail + 1);
+  if (bytes !== from.bytes) bytes.set(from.bytes.subarray(tail));
+  mergePlanes(bytes, lengths - tail, p0 - tail, p1 - tail, p2 - tail, p3 - tail, values);
 }
+const beyond = new ByteScratch();
 
-/** Adds byte k to the values that have one, without a branch: whether they do is as good as random. */
-function addPlane(bytes: Uint8Array, at: number, n: number, lengths: number, k: number, values: Uint32Array): void {
-  for (let i = 0, p = at; p < at + n; i++) {
-    const length = (bytes[lengths + (i >> 2)]! >> (2 * (i & 3))) & 3;
-    const has = (k - 1 - length) >> 31;
-    values[i]! |= (bytes[p]! & has) << (8 * k);
-    p -= has;
+function mergePlanes(
+  bytes: Uint8Array,
+  lengths: number,
+  plane0: number,
+  plane1: number,
+  plane2: number,
+  plane3: number,
+  values: Uint32Array,
+): void {
+  const n = values.length;
+  let [p0, p1, p2, p3] = [plane0, plane1, plane2, plane3];
+  let i = 0;
+  for (let g = lengths; i + 4 <= n; g++, i += 4, p0 += 4) {
+    const four = bytes[g]!;
+    const a = four & 3;
+    const b = (four >> 2) & 3;
+    const c = (four >> 4) & 3;
+    const d = four >> 6;
+    values[i] = (bytes[p0]! | (bytes[p1]! << 8) | (bytes[p2]! << 16) | (bytes[p3]! << 24)) & BITS[a]!;
+    p1 += (a + 3) >> 2;
+    p2 += a >> 1;
+    p3 += (a + 1) >> 2;
+    values[i + 1] = (bytes[p0 + 1]! | (bytes[p1]! << 8) | (bytes[p2]! << 16) | (bytes[p3]! << 24)) & BITS[b]!;
+    p1 += (b + 3) >> 2;
+    p2 += b >> 1;
+    p3 += (b + 1) >> 2;
+    values[i + 2] = (bytes[p0 + 2]! | (bytes[p1]! << 8) | (bytes[p2]! << 16) | (bytes[p3]! << 24)) & BITS[c]!;
+    p1 += (c + 3) >> 2;
+    p2 += c >> 1;
+    p3 += (c + 1) >> 2;
+    values[i + 3] = (bytes[p0 + 3]! | (bytes[p1]! << 8) | (bytes[p2]! << 16) | (bytes[p3]! << 24)) & BITS[d]!;
+    p1 += (d + 3) >> 2;
+    p2 += d >> 1;
+    p3 += (d + 1) >> 2;
+  }
+  for (let at = 0; i < n; i++, p0++, at += 2) {
+    const length = (bytes[lengths + (i >> 2)]! >> at) & 3;
+    values[i] = (bytes[p0]! | (bytes[p1]! << 8) | (bytes[p2]! << 16) | (bytes[p3]! << 24)) & BITS[length]!;
+    p1 += (length + 3) >> 2;
+    p2 += length >> 1;
+    p3 += (length + 1) >> 2;
   }
 }

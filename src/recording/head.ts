@@ -7,6 +7,8 @@ import { type Bytes, Scratch } from './bytes.js';
 import { decodeColumn, skipColumn } from './column-decode.js';
 
 const WORD = 2 ** 32;
+/** No kind has this number here. */
+const UNKNOWN = 255;
 const scratch = { kinds: new Scratch(), low: new Scratch(), high: new Scratch() };
 
 /** The order of events: of what kind each is, and which of its kind. */
@@ -59,14 +61,11 @@ export class Head {
     this.ticksAt = from.at;
     const kind = new Uint8Array(count);
     const row = new Uint16Array(count);
-    const seen = new Uint32Array(rows.length);
-    for (let i = 0; i < count; i++) {
-      const number = kinds[i]!;
-      if (number >= kindHere.length) throw new Trouble(`an event of the unknown kind ${number}`);
-      const k = kindHere[number]!;
-      kind[i] = k;
-      row[i] = seen[k]!++;
-    }
+    const seen = new Int32Array(256);
+    const here = new Uint8Array(256).fill(UNKNOWN);
+    here.set(kindHere);
+    if (place(kinds, here, kind, row, seen) > 255) throw new Trouble('an event of an unknown kind');
+    if (seen[UNKNOWN]! > 0) throw new Trouble(`an event of the unknown kind ${kinds[kind.indexOf(UNKNOWN)]}`);
     if (rows.some((n, k) => n !== seen[k])) throw new Trouble('its table of kinds does not fit its events');
     return { kind, row };
   }
@@ -127,6 +126,28 @@ export class Head {
         if (back[i]! > first + i) throw new Trouble(`event ${first + i} has a cause before the start`);
     return back;
   }
+}
+
+/** Sets the kind and row of each event, and counts kinds. Returns all numbers of kinds, or-ed. */
+function place(kinds: Uint32Array, here: Uint8Array, kind: Uint8Array, row: Uint16Array, seen: Int32Array): number {
+  let all = 0;
+  let i = 0;
+  for (const even = kinds.length & ~1; i < even; i += 2) {
+    const number = kinds[i]!;
+    const next = kinds[i + 1]!;
+    all |= number | next;
+    const k = here[number & 255]!;
+    kind[i] = k;
+    row[i] = seen[k]!++;
+    const l = here[next & 255]!;
+    kind[i + 1] = l;
+    row[i + 1] = seen[l]!++;
+  }
+  if (i === kinds.length) return all >>> 0;
+  const k = here[kinds[i]! & 255]!;
+  kind[i] = k;
+  row[i] = seen[k]!++;
+  return (all | kinds[i]!) >>> 0;
 }
 
 /** For each event the distance to its cause, 0 for none. @param table the kinds of the body's table, by their number here */

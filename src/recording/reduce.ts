@@ -35,15 +35,14 @@ const tableSize = (rows: number): number => 1 << Math.max(4, 33 - Math.clz32(row
 function places(kind: KindPlan, columns: Loose, rows: number): Uint32Array {
   const at = scratch.places.zeros(rows);
   const mask = tableSize(rows) - 1;
-  for (const name of kind.key) {
-    const column = columns[name]!;
-    for (let r = 0; r < rows; r++) {
-      const h = Math.imul(at[r]! ^ column[r]!, 0x9e37_79b1);
-      at[r] = h ^ (h >>> 15);
-    }
-  }
-  for (let r = 0; r < rows; r++) at[r] = at[r]! & mask;
+  kind.key.forEach((name, n) => void mixIn(at, columns[name]!, rows, n === kind.key.length - 1 ? mask : -1));
   return at;
+}
+function mixIn(at: Uint32Array, column: Numbers, rows: number, mask: number): void {
+  for (let r = 0; r < rows; r++) {
+    const h = Math.imul(at[r]! ^ column[r]!, 0x9e37_79b1);
+    at[r] = (h ^ (h >>> 15)) & mask;
+  }
 }
 
 /** The columns to be stored in place of the old and new values; they hold until the next call. */
@@ -74,22 +73,33 @@ export function restoreChanges(kind: KindPlan, columns: Loose, rows: number): vo
   const at = places(kind, columns, rows);
   for (const [old, now] of kind.changes) {
     const last = scratch.last.zeros(tableSize(rows));
-    const olds = columns[old]!;
-    const news = columns[now]!;
-    for (let r = 0; r < rows; r++) {
-      olds[r] = olds[r]! ^ last[at[r]!]!;
-      if (kind.counts) news[r] = olds[r]! + unzigzag(news[r]!);
-      last[at[r]!] = news[r]!;
-    }
+    const [olds, news] = [columns[old]!, columns[now]!];
+    if (kind.counts) restoreCounts(at, last, olds, news, rows);
+    else restoreOlds(at, last, olds, news, rows);
+  }
+}
+function restoreOlds(at: Uint32Array, last: Uint32Array, olds: Numbers, news: Numbers, rows: number): void {
+  for (let r = 0; r < rows; r++) {
+    const place = at[r]!;
+    olds[r] = olds[r]! ^ last[place]!;
+    last[place] = news[r]!;
+  }
+}
+function restoreCounts(at: Uint32Array, last: Uint32Array, olds: Numbers, news: Numbers, rows: number): void {
+  for (let r = 0; r < rows; r++) {
+    const place = at[r]!;
+    const old = olds[r]! ^ last[place]!;
+    olds[r] = old;
+    last[place] = news[r] = (old + unzigzag(news[r]!)) | 0;
   }
 }
 
 const REGISTERS = 64;
 /** Values of the registers by vcpu: low words, then high words. */
 export class RegisterFile {
-  readonly vcpus: (Uint32Array | undefined)[] = [];
-  of(vcpu: number): Uint32Array {
-    return (this.vcpus[vcpu] ??= new Uint32Array(2 * REGISTERS));
+  readonly vcpus: (Int32Array | undefined)[] = [];
+  of(vcpu: number): Int32Array {
+    return (this.vcpus[vcpu] ??= new Int32Array(2 * REGISTERS));
   }
   copy(): RegisterFile {
     const copy = new RegisterFile();
@@ -151,8 +161,13 @@ const bits = (v: number): number => {
 /** Ends of the lists of values, from the masks. */
 export function registerEnds(columns: Loose, rows: number): Uint32Array {
   const ends = new Uint32Array(rows);
+  const { maskLo, maskHi } = columns as { maskLo: Uint32Array; maskHi: Uint32Array };
   let end = 0;
-  for (let r = 0; r < rows; r++) ends[r] = end += bits(columns.maskLo![r]!) + bits(columns.maskHi![r]!);
+  for (let r = 0; r < rows; r++) {
+    end += bits(maskLo[r]!);
+    if (maskHi[r] !== 0) end += bits(maskHi[r]!);
+    ends[r] = end;
+  }
   return ends;
 }
 
@@ -183,26 +198,52 @@ export function reduceRegisters(columns: Loose, rows: number, vcpus: Uint8Array,
 
 /** Undoes reduceRegisters in place and adds the columns of `olds`. */
 export function restoreRegisters(columns: Loose, rows: number, vcpus: Uint8Array, file: RegisterFile): void {
-  const lo = columns.valuesLo!;
-  const hi = columns.valuesHi!;
-  const oldsLo = new Uint32Array(lo.length);
-  const oldsHi = new Uint32Array(lo.length);
+  const lo = signed(columns.valuesLo as Uint32Array);
+  const hi = signed(columns.valuesHi as Uint32Array);
+  columns.oldsLo = new Uint32Array(lo.length);
+  columns.oldsHi = new Uint32Array(lo.length);
+  const [oldsLo, oldsHi] = [signed(columns.oldsLo), signed(columns.oldsHi)];
+  const masks = [columns.maskLo, columns.maskHi].map(mask => signed(mask as Uint32Array));
+  restoreValues(masks[0]!, masks[1]!, vcpus, file, lo, hi, oldsLo, oldsHi, rows);
+}
+function restoreValues(
+  maskLo: Int32Array,
+  maskHi: Int32Array,
+  vcpus: Uint8Array,
+  file: RegisterFile,
+  lo: Int32Array,
+  hi: Int32Array,
+  oldsLo: Int32Array,
+  oldsHi: Int32Array,
+  rows: number,
+): void {
+  let vcpu = vcpus[0]!;
+  let words = file.of(vcpu);
   let i = 0;
   for (let r = 0; r < rows; r++) {
-    const words = file.of(vcpus[r]!);
-    for (let half = 0; half < REGISTERS; half += 32) {
-      let mask = (half === 0 ? columns.maskLo : columns.maskHi)![r]! | 0;
-      while (mask !== 0) {
-        const reg = half + 31 - Math.clz32(mask & -mask);
-        mask &= mask - 1;
-        oldsLo[i] = words[reg]!;
-        oldsHi[i] = words[REGISTERS + reg]!;
-        words[reg] = lo[i] = words[reg]! + unzigzag(lo[i]!);
-        words[REGISTERS + reg] = hi[i] = words[REGISTERS + reg]! + unzigzag(hi[i]!);
-        i++;
+    if (vcpus[r]! !== vcpu) words = file.of((vcpu = vcpus[r]!));
+    let from = 0;
+    let mask = maskLo[r]!;
+    let next = maskHi[r]!;
+    for (;;) {
+      if (mask === 0) {
+        if (next === 0) break;
+        mask = next;
+        next = 0;
+        from = 32;
       }
+      const reg = from + 31 - Math.clz32(mask & -mask);
+      mask &= mask - 1;
+      const low = words[reg]!;
+      const high = words[REGISTERS + reg]!;
+      oldsLo[i] = low;
+      oldsHi[i] = high;
+      const l = lo[i]!;
+      const h = hi[i]!;
+      words[reg] = lo[i] = (low + ((l >>> 1) ^ -(l & 1))) | 0;
+      words[REGISTERS + reg] = hi[i] = (high + ((h >>> 1) ^ -(h & 1))) | 0;
+      i++;
     }
   }
-  columns.oldsLo = oldsLo;
-  columns.oldsHi = oldsHi;
 }
+const signed = (words: Uint32Array): Int32Array => new Int32Array(words.buffer, words.byteOffset, words.length);
