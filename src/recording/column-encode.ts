@@ -11,12 +11,14 @@ import { ByteScratch, Scratch, type Sink, WordScratch } from './bytes.js';
 import { CONSTANT, FEW, FLAT, NEAR, type Numbers, OTHER, PACKED, type Trait, VARIED } from './column-tags.js';
 
 const SLICE = 1020;
+const NONE = new Uint8Array(0);
 
 const scratch = {
   words: new WordScratch(),
   near: new WordScratch(),
   rest: new WordScratch(),
   plane: new ByteScratch(),
+  planes: [new ByteScratch(), new ByteScratch(), new ByteScratch()],
   lengths: new ByteScratch(),
   steps: new ByteScratch(),
   places: new Scratch(),
@@ -196,54 +198,82 @@ function sliceLengths(words: Int32Array, from: number, to: number, lengths: Uint
 function encodeVaried(out: Sink, tag: number, words: Int32Array, n: number, lengths: Uint8Array, sizes: Sizes): void {
   out.u8(tag);
   append(out, lengths, (n + 3) >> 2);
-  out.need(sizes.total + 1); // see pickBytes
-  out.bytes.set(words.subarray(0, n), out.at); // the lowest byte of each
+  out.need(sizes.total + 4);
+  planes.at.fill(0);
+  for (let k = 0; k < 3; k++) planes.bytes[k] = scratch.planes[k]!.of(sizes.longer[k]! + 4);
+  for (let from = 0; from < n; from += SLICE)
+    splitWords(words, lengths, from, Math.min(n, from + SLICE), out.bytes, out.at, planes);
   out.run(out.at, n);
   out.at += n;
-  for (let k = 1; k < 4; k++) {
-    const size = sizes.longer[k - 1]!;
-    if (size === 0) return;
-    let at = out.at;
-    for (let from = 0; from < n; from += SLICE) {
-      const to = Math.min(n, from + SLICE);
-      at = pickBytes(words, from, to, 8 * k, 2 ** (32 - 8 * k) - 1, out.bytes, at);
-    }
-    out.run(out.at, size);
-    out.at += size;
-  }
+  for (let k = 0; k < 3; k++) append(out, planes.bytes[k]!, sizes.longer[k]!);
 }
 
+/** Planes 1 to 3, and how much there is in each. */
+interface Planes {
+  readonly bytes: [Uint8Array, Uint8Array, Uint8Array];
+  readonly at: Int32Array;
+}
+const planes: Planes = { bytes: [NONE, NONE, NONE], at: new Int32Array(3) };
+
 /**
- * The byte above `shift` of each word that is long enough. A byte of one that is not is written over by the next.
- * @param ones as many as there are bits above `shift`: added to what is there, they carry if it is not zero
- * @returns where the next byte goes
+ * Writes the lowest byte of each word to `low`, and the others to their planes. Each goes there whether the word has it or not:
+ * if not, the next one is written over it. So there is room for one more.
  */
-function pickBytes(
+function splitWords(
   words: Int32Array,
+  lengths: Uint8Array,
   from: number,
   to: number,
-  shift: number,
-  ones: number,
-  bytes: Uint8Array,
-  at: number,
-): number {
-  const carry = 32 - shift;
-  let p = at;
+  low: Uint8Array,
+  lowAt: number,
+  { bytes, at }: Planes,
+): void {
+  const [one, two, three] = bytes;
+  let p1 = at[0]!;
+  let p2 = at[1]!;
+  let p3 = at[2]!;
   for (let i = from; i < to; i += 4) {
-    const w0 = words[i]! >>> shift;
-    const w1 = words[i + 1]! >>> shift;
-    const w2 = words[i + 2]! >>> shift;
-    const w3 = words[i + 3]! >>> shift;
-    bytes[p] = w0;
-    p += (w0 + ones) >> carry;
-    bytes[p] = w1;
-    p += (w1 + ones) >> carry;
-    bytes[p] = w2;
-    p += (w2 + ones) >> carry;
-    bytes[p] = w3;
-    p += (w3 + ones) >> carry;
+    const four = lengths[i >> 2]!;
+    const a = four & 3;
+    const b = (four >> 2) & 3;
+    const c = (four >> 4) & 3;
+    const d = four >> 6;
+    const w0 = words[i]!;
+    const w1 = words[i + 1]!;
+    const w2 = words[i + 2]!;
+    const w3 = words[i + 3]!;
+    low[lowAt + i] = w0;
+    low[lowAt + i + 1] = w1;
+    low[lowAt + i + 2] = w2;
+    low[lowAt + i + 3] = w3;
+    one[p1] = w0 >> 8;
+    p1 += (a + 3) >> 2;
+    one[p1] = w1 >> 8;
+    p1 += (b + 3) >> 2;
+    one[p1] = w2 >> 8;
+    p1 += (c + 3) >> 2;
+    one[p1] = w3 >> 8;
+    p1 += (d + 3) >> 2;
+    two[p2] = w0 >> 16;
+    p2 += a >> 1;
+    two[p2] = w1 >> 16;
+    p2 += b >> 1;
+    two[p2] = w2 >> 16;
+    p2 += c >> 1;
+    two[p2] = w3 >> 16;
+    p2 += d >> 1;
+    three[p3] = w0 >> 24;
+    p3 += (a + 1) >> 2;
+    three[p3] = w1 >> 24;
+    p3 += (b + 1) >> 2;
+    three[p3] = w2 >> 24;
+    p3 += (c + 1) >> 2;
+    three[p3] = w3 >> 24;
+    p3 += (d + 1) >> 2;
   }
-  return p;
+  at[0] = p1;
+  at[1] = p2;
+  at[2] = p3;
 }
 
 /** Places of a table of distinct values, and how many it takes before a column counts as one of many values. */

@@ -175,46 +175,17 @@ export function registerEnds(columns: Loose, rows: number): Uint32Array {
 export function reduceRegisters(columns: Loose, rows: number, vcpus: Uint8Array, file: RegisterFile): Loose {
   const n = rows === 0 ? 0 : columns.valuesEnd![rows - 1]!;
   const stored = { valuesLo: scratch.valuesLo.of(n), valuesHi: scratch.valuesHi.of(n) };
-  const lo = columns.valuesLo!;
-  const hi = columns.valuesHi!;
-  let i = 0;
-  for (let r = 0; r < rows; r++) {
-    const words = file.of(vcpus[r]!);
-    for (let half = 0; half < REGISTERS; half += 32) {
-      let mask = (half === 0 ? columns.maskLo : columns.maskHi)![r]! | 0;
-      while (mask !== 0) {
-        const reg = half + 31 - Math.clz32(mask & -mask);
-        mask &= mask - 1;
-        stored.valuesLo[i] = zigzag((lo[i]! - words[reg]!) | 0);
-        stored.valuesHi[i] = zigzag((hi[i]! - words[REGISTERS + reg]!) | 0);
-        words[reg] = lo[i]!;
-        words[REGISTERS + reg] = hi[i]!;
-        i++;
-      }
-    }
-  }
+  const [masks, values] = [signedPair(columns, 'mask'), signedPair(columns, 'values')];
+  reduceValues(masks, values, vcpus, file, signed(stored.valuesLo), signed(stored.valuesHi), rows);
   return stored;
 }
-
-/** Undoes reduceRegisters in place and adds the columns of `olds`. */
-export function restoreRegisters(columns: Loose, rows: number, vcpus: Uint8Array, file: RegisterFile): void {
-  const lo = signed(columns.valuesLo as Uint32Array);
-  const hi = signed(columns.valuesHi as Uint32Array);
-  columns.oldsLo = new Uint32Array(lo.length);
-  columns.oldsHi = new Uint32Array(lo.length);
-  const [oldsLo, oldsHi] = [signed(columns.oldsLo), signed(columns.oldsHi)];
-  const masks = [columns.maskLo, columns.maskHi].map(mask => signed(mask as Uint32Array));
-  restoreValues(masks[0]!, masks[1]!, vcpus, file, lo, hi, oldsLo, oldsHi, rows);
-}
-function restoreValues(
-  maskLo: Int32Array,
-  maskHi: Int32Array,
+function reduceValues(
+  [maskLo, maskHi]: Pair,
+  [lo, hi]: Pair,
   vcpus: Uint8Array,
   file: RegisterFile,
-  lo: Int32Array,
-  hi: Int32Array,
-  oldsLo: Int32Array,
-  oldsHi: Int32Array,
+  storedLo: Int32Array,
+  storedHi: Int32Array,
   rows: number,
 ): void {
   let vcpu = vcpus[0]!;
@@ -222,28 +193,66 @@ function restoreValues(
   let i = 0;
   for (let r = 0; r < rows; r++) {
     if (vcpus[r]! !== vcpu) words = file.of((vcpu = vcpus[r]!));
-    let from = 0;
     let mask = maskLo[r]!;
-    let next = maskHi[r]!;
-    for (;;) {
-      if (mask === 0) {
-        if (next === 0) break;
-        mask = next;
-        next = 0;
-        from = 32;
+    for (let from = 0; from < REGISTERS; from += 32) {
+      for (; mask !== 0; mask &= mask - 1, i++) {
+        const reg = from + 31 - Math.clz32(mask & -mask);
+        const l = (lo[i]! - words[reg]!) | 0;
+        const h = (hi[i]! - words[REGISTERS + reg]!) | 0;
+        storedLo[i] = (l << 1) ^ (l >> 31);
+        storedHi[i] = (h << 1) ^ (h >> 31);
+        words[reg] = lo[i]!;
+        words[REGISTERS + reg] = hi[i]!;
       }
-      const reg = from + 31 - Math.clz32(mask & -mask);
-      mask &= mask - 1;
-      const low = words[reg]!;
-      const high = words[REGISTERS + reg]!;
-      oldsLo[i] = low;
-      oldsHi[i] = high;
-      const l = lo[i]!;
-      const h = hi[i]!;
-      words[reg] = lo[i] = (low + ((l >>> 1) ^ -(l & 1))) | 0;
-      words[REGISTERS + reg] = hi[i] = (high + ((h >>> 1) ^ -(h & 1))) | 0;
-      i++;
+      mask = maskHi[r]!;
     }
   }
 }
-const signed = (words: Uint32Array): Int32Array => new Int32Array(words.buffer, words.byteOffset, words.length);
+/** Low and high words, with a sign: what V8 can keep as small integers, whatever is in them. */
+type Pair = readonly [lo: Int32Array, hi: Int32Array];
+const signed = (words: Numbers): Int32Array => new Int32Array(words.buffer, words.byteOffset, words.length);
+const signedPair = (columns: Loose, name: string): Pair => [
+  signed(columns[`${name}Lo`]!),
+  signed(columns[`${name}Hi`]!),
+];
+
+/** Undoes reduceRegisters in place and adds the columns of `olds`. */
+export function restoreRegisters(columns: Loose, rows: number, vcpus: Uint8Array, file: RegisterFile): void {
+  const items = columns.valuesLo!.length;
+  columns.oldsLo = new Uint32Array(items);
+  columns.oldsHi = new Uint32Array(items);
+  const [masks, values, olds] = [
+    signedPair(columns, 'mask'),
+    signedPair(columns, 'values'),
+    signedPair(columns, 'olds'),
+  ];
+  restoreValues(masks, values, olds, vcpus, file, rows);
+}
+function restoreValues(
+  [maskLo, maskHi]: Pair,
+  [lo, hi]: Pair,
+  [oldsLo, oldsHi]: Pair,
+  vcpus: Uint8Array,
+  file: RegisterFile,
+  rows: number,
+): void {
+  let vcpu = vcpus[0]!;
+  let words = file.of(vcpu);
+  let i = 0;
+  for (let r = 0; r < rows; r++) {
+    if (vcpus[r]! !== vcpu) words = file.of((vcpu = vcpus[r]!));
+    let mask = maskLo[r]!;
+    for (let from = 0; from < REGISTERS; from += 32) {
+      for (; mask !== 0; mask &= mask - 1, i++) {
+        const reg = from + 31 - Math.clz32(mask & -mask);
+        const low = words[reg]!;
+        const high = words[REGISTERS + reg]!;
+        oldsLo[i] = low;
+        oldsHi[i] = high;
+        words[reg] = lo[i] = (low + unzigzag(lo[i]!)) | 0;
+        words[REGISTERS + reg] = hi[i] = (high + unzigzag(hi[i]!)) | 0;
+      }
+      mask = maskHi[r]!;
+    }
+  }
+}
