@@ -8,7 +8,8 @@ import { NO_FRAME } from '../events/kinds.js';
 import { JSON_VERSION } from '../events/text.js';
 import type { PagingFormat } from '../isa/isa.js';
 import type { Source } from '../recording/source.js';
-import { createTimeline, type Timeline } from '../state/timeline.js';
+import { tablesAt } from '../state/tables-at.js';
+import { createTimeline } from '../state/timeline.js';
 import { rootOfProcess } from '../views/process.js';
 import { rootAt } from '../views/slots.js';
 import { addressNumberOf, regionNamesOfPages, type SpaceRun, spaceMap, spaceRuns } from '../views/spaces.js';
@@ -69,10 +70,9 @@ each with the event that last wrote it, and exits with 1 if there is any differe
 const map = (file: string, position: string, options: Options): Promise<number> =>
   withRecording(file, source => {
     const seq = wholePosition(position, source, 'map');
-    const timeline = createTimeline(source, { tablesOnly: true });
     return options.diff !== undefined || options.diffRoot !== undefined || options.diffProcess !== undefined
-      ? diff(source, timeline, seq, options)
-      : ranges(source, timeline, seq, options);
+      ? diff(source, seq, options)
+      : ranges(source, seq, options);
   });
 
 async function rootOf(source: Source, seq: number, options: Asked): Promise<Side['root']> {
@@ -88,10 +88,10 @@ async function rootOf(source: Source, seq: number, options: Asked): Promise<Side
 }
 const rootText = (root: Side['root']): string => hex(typeof root === 'number' ? root : Math.floor(root.at / 4096));
 
-async function ranges(source: Source, timeline: Timeline, seq: number, options: Options): Promise<number> {
+async function ranges(source: Source, seq: number, options: Options): Promise<number> {
   const format = needFormat(source, options.space);
   const root = await rootOf(source, seq, options);
-  const state = await work('going there', timeline.seek(seq));
+  const state = await work('going there', tablesAt(source, seq));
   const limits = options.frames ? { frames: true } : {};
   if (options.json) {
     const all = spaceMap(state, options.space, format, root, source.lexicon, limits);
@@ -132,7 +132,8 @@ function runText(format: PagingFormat, { page, pages, level, permissions }: Spac
   return `${hex16OfPage(from)}-${hex16OfPage(from + pages * 4096)} ${size} ${permissionText(unpackPermissions(permissions))} ${level.name}`;
 }
 
-async function diff(source: Source, timeline: Timeline, seq: number, options: Options): Promise<number> {
+async function diff(source: Source, seq: number, options: Options): Promise<number> {
+  const timeline = createTimeline(source, { tablesOnly: true });
   const format = needFormat(source, options.space);
   const other = options.diff === undefined ? seq : wholePosition(options.diff, source, 'map --diff');
   const side = async (at: number, ask: Asked): Promise<Side> => ({

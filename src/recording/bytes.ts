@@ -62,6 +62,10 @@ export class Bytes {
     this.end = end;
     this.need = need;
   }
+  /** Another reader of the same bytes, at..end-1 of them. */
+  part(at: number, end: number): Bytes {
+    return new Bytes(this.bytes, at, end, this.need);
+  }
   /** Takes n bytes and returns where they begin. */
   take(n: number): number {
     const at = this.at;

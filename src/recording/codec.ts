@@ -14,7 +14,7 @@ import { type Block, type BlockColumns, CHUNK_EVENTS, LIST_ITEMS, POOL_ITEMS } f
 import { KIND, KIND_NAMES, KINDS, type KindName } from '../events/kinds.js';
 import { type ColumnSpec, columnSpecs, type Fields } from '../events/schema.js';
 import { Bytes, Scratch, Sink } from './bytes.js';
-import { decodeColumn } from './column-decode.js';
+import { decodeColumn, skipColumn } from './column-decode.js';
 import { encodeColumn } from './column-encode.js';
 import type { Numbers } from './column-tags.js';
 import { Head, type Order } from './head.js';
@@ -284,6 +284,25 @@ interface Origin {
   readonly reading: Reading;
   readonly body: Body;
   readonly parts: ReadonlyMap<number, Part>;
+  readonly some: (kind: number, names: readonly string[]) => Loose;
+}
+type Wanted = ReadonlySet<string>;
+/**
+ * Some columns of a kind, of one without lists: for who asks once. They are decoded for the caller alone, and the others are
+ * passed by. Throws Trouble where they are damaged.
+ */
+export function someColumns<K extends KindName, C extends keyof BlockColumns[K] & string>(
+  block: Block,
+  kind: K,
+  names: readonly C[],
+): Pick<BlockColumns[K], C> {
+  if (!('origin' in block)) return block.col[kind];
+  return (block as DecodedBlock).origin.some(KIND[kind], names) as unknown as Pick<BlockColumns[K], C>;
+}
+/** These columns and those that they are made of: what an event found is known from the ones before it. */
+function wantedOf({ key, changes, counts }: KindPlan, names: readonly string[]): Wanted {
+  const found = changes.some(([old, now]) => names.includes(old) || (counts && names.includes(now)));
+  return new Set(found ? [...names, ...key, ...changes.flat()] : names);
 }
 /** True if two blocks have the same columns of a kind, as far as that shows without decoding them. */
 export function storedAlike(a: Block, b: Block, kind: number): boolean {
@@ -378,19 +397,26 @@ function decode(body: Body, first: number, options: DecodeOptions): DecodedBlock
     ticks,
   });
   const like = options.like?.origin.reading.key === reading.key ? options.like : undefined;
+  const ofPart = (part: Part, kind: number, wanted?: Wanted): Loose => {
+    try {
+      const from = new Bytes(body.bytes, part.from, part.to, body.need);
+      return decodePart(from, part, kind, block, reading, items, wanted);
+    } catch (error) {
+      throw placed(error, where);
+    }
+  };
   const make = (kind: number): Loose => {
     const part = parts.get(kind);
     if (!part) return EMPTY[kind]!;
     const twin = part.plan.registers ? undefined : like?.origin.parts.get(kind);
     if (twin && sameParts(like!.origin.body, twin, body, part)) return like!.col[KIND_NAMES[kind]!] as unknown as Loose;
-    try {
-      const from = new Bytes(body.bytes, part.from, part.to, body.need);
-      const columns = decodePart(from, part, kind, block, reading, items);
-      for (const column of Object.values(columns)) held += column.byteLength;
-      return columns;
-    } catch (error) {
-      throw placed(error, where);
-    }
+    const columns = ofPart(part, kind);
+    for (const column of Object.values(columns)) held += column.byteLength;
+    return columns;
+  };
+  const some: Origin['some'] = (kind, names) => {
+    const part = parts.get(kind);
+    return part ? ofPart(part, kind, wantedOf(part.plan, names)) : EMPTY[kind]!;
   };
   let held = body.bytes.length + 16 * count + 4096;
   const col = new LazyColumns(make) as unknown as BlockColumns;
@@ -405,7 +431,7 @@ function decode(body: Body, first: number, options: DecodeOptions): DecodedBlock
     head,
     ofHead,
     held: () => held,
-    origin: { reading, body, parts },
+    origin: { reading, body, parts, some },
   });
   return block;
 }
@@ -464,10 +490,15 @@ function decodePart(
   block: Block,
   reading: Reading,
   most: number,
+  wanted?: Wanted,
 ): Loose {
   const columns: Loose = {};
   const file = plan.registers ? RegisterFile.read(from) : undefined;
   for (const { name, store, what, ends, names } of plan.columns) {
+    if (wanted && !wanted.has(name)) {
+      skipColumn(from, rows, ARRAYS[store].BYTES_PER_ELEMENT as 1 | 2 | 4);
+      continue;
+    }
     const n = what === 'item' ? columns[ends]![rows - 1]! : rows;
     if (what === 'end' && plan.registers) columns[name] = registerEnds(columns, rows);
     else {
@@ -481,7 +512,7 @@ function decodePart(
   }
   if (from.at !== from.end) throw new Trouble(`${from.end - from.at} bytes too many after ${plan.name}`);
   if (file) restoreRegisters(columns, rows, vcpusOf(block, kind), file);
-  else if (plan.changes.length > 0) restoreChanges(plan, columns, rows);
+  else if (plan.changes.length > 0 && plan.changes.every(([old]) => columns[old])) restoreChanges(plan, columns, rows);
   // An older recording lacks what came later. A list that is missing is empty.
   for (const spec of reading.missing[number]!)
     columns[spec.name] = new ARRAYS[spec.store](spec.per === 'row' ? rows : 0);

@@ -80,7 +80,7 @@ function decodeFlat(from: Bytes, values: Numbers): void {
     else addBytes16(plane, 8 * k, values);
   }
 }
-function planesOf(from: Bytes, most: number): number {
+export function planesOf(from: Bytes, most: number): number {
   const planes = from.u8();
   if (planes < 1 || planes > most) throw new Trouble(`a column of ${planes} bytes a value`);
   return planes;
@@ -106,7 +106,7 @@ function decodePacked(from: Bytes, values: Uint8Array): void {
   }
 }
 
-function widthOf(from: Bytes): number {
+export function widthOf(from: Bytes): number {
   const width = from.u8();
   if (width !== 1 && width !== 2 && width !== 4) throw new Trouble(`a column of ${width} bits a value`);
   return width;
@@ -179,7 +179,7 @@ function sumUp(values: Uint32Array): void {
 }
 
 /** For a byte of four lengths: how many of its values have a byte 1 (ten bits), a byte 2 (ten bits), a byte 3. */
-const LONGER = Int32Array.from({ length: 256 }, (_, four) => {
+export const LONGER = Int32Array.from({ length: 256 }, (_, four) => {
   const longer = (k: number): number => [0, 2, 4, 6].filter(at => ((four >> at) & 3) >= k).length;
   return longer(1) | (longer(2) << 10) | (longer(3) << 20);
 });
@@ -187,7 +187,7 @@ const LONGER = Int32Array.from({ length: 256 }, (_, four) => {
 const COUNTED = 255;
 
 /** Takes the lengths of n values, and says how many have a byte 1, a byte 2, a byte 3. */
-function longerOf(from: Bytes, n: number): [number, number, number] {
+export function longerOf(from: Bytes, n: number): [number, number, number] {
   const { bytes } = from;
   let g = from.take((n + 3) >> 2);
   let [n1, n2, n3] = [0, 0, 0];

@@ -60,16 +60,23 @@ export interface KeyframeInfo {
   readonly from: number;
   readonly seq: number;
 }
+/** Entries of page tables: columns of equal length, in order of space, frame and offset. */
+export interface Slots extends FrameSlots {
+  readonly count: number;
+  readonly space: Uint8Array;
+  readonly frame: Uint32Array;
+  /** Those of one frame (undefined for none), without decoding the others. They hold until the next call, of any keyframe. */
+  inFrame(space: number, frame: number): FrameSlots | undefined;
+}
+export interface FrameSlots {
+  readonly offset: Uint16Array | Uint32Array;
+  readonly lo: Uint32Array;
+  readonly hi: Uint32Array;
+}
 export interface Keyframe extends KeyframeInfo {
   readonly ticks: number;
-  /** Slots whose value at `seq` differs from the one at `from` or was written in between: columns of equal length, sorted. */
-  readonly slots: {
-    readonly space: Uint8Array;
-    readonly frame: Uint32Array;
-    readonly offset: Uint16Array;
-    readonly lo: Uint32Array;
-    readonly hi: Uint32Array;
-  };
+  /** Slots whose value at `seq` differs from the one at `from` or was written in between. */
+  readonly slots: Slots;
   /** Frame numbers that changed: kind is an index into FRAME_KINDS. */
   readonly frames: { readonly kind: Uint8Array; readonly frame: Uint32Array; readonly value: Uint32Array };
   /**

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Trouble } from '../../src/base/trouble.js';
 import { BLOCK_BYTES, type Block, blockOver, eventAt } from '../../src/events/block.js';
-import { type Draft, KIND_NAMES } from '../../src/events/kinds.js';
+import { type Draft, KIND, KIND_NAMES } from '../../src/events/kinds.js';
 import { Log } from '../../src/events/log.js';
 import { Bytes, Sink } from '../../src/recording/bytes.js';
 import {
@@ -12,10 +12,12 @@ import {
   encodeBlock,
   encodeBody,
   Registers,
+  someColumns,
   wholeBody,
 } from '../../src/recording/codec.js';
 import { decodeColumn, skipColumn } from '../../src/recording/column-decode.js';
 import { encodeColumn } from '../../src/recording/column-encode.js';
+import { partOf, stepsOf } from '../../src/recording/column-part.js';
 import type { Numbers, Trait } from '../../src/recording/column-tags.js';
 import { compress, decompress, packBody, unpackBody } from '../../src/recording/pieces.js';
 import { draftOf } from '../events/arbitrary.js';
@@ -45,6 +47,10 @@ describe('a column', () => {
       .tuple(words, fc.array(fc.integer({ min: -3, max: 300 })))
       .map(([v, steps]) => Uint32Array.from(steps, s => (v = (v + s) >>> 0))),
   );
+  /** Long stretches of the same value, as entries have frames. */
+  const runs = fc
+    .array(fc.tuple(words, fc.nat(90)))
+    .map(a => Uint32Array.from(a.flatMap(([v, n]) => new Array<number>(n).fill(v))));
   it('of any width and values comes back, takes all its bytes, and encodes to the same again', () => {
     fc.assert(
       fc.property(columns, fc.constantFrom(...(['plain', 'near', 'few'] as const)), (values, trait) => {
@@ -64,6 +70,56 @@ describe('a column', () => {
       }),
       { numRuns: 500 },
     );
+  });
+  it('gives some of its values without the others, and the places where they change', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(columns, runs),
+        fc.constantFrom(...(['plain', 'near', 'few'] as const)),
+        fc.array(fc.tuple(fc.nat(), fc.nat())),
+        (values, trait, asked) => {
+          const n = values.length;
+          const width = values.BYTES_PER_ELEMENT as 1 | 2 | 4;
+          const out = new Sink();
+          encodeColumn(out, values, n, trait);
+          const from = new Bytes(out.bytes, 0, out.at);
+          const part = partOf(from, n, width);
+          expect(from.at).toBe(from.end);
+          for (const [a, b] of [...asked, [0, n] as const]) {
+            const [first, end] = [Math.min(a % (n + 1), b % (n + 1)), Math.max(a % (n + 1), b % (n + 1))];
+            const into = new Uint32Array(end - first);
+            part(first, into);
+            expect([...into]).toEqual([...values.subarray(first, end)]);
+          }
+          if (width === 2) return;
+          const rows = [...values.keys()].filter(i => i === 0 || values[i] !== values[i - 1]);
+          const steps = stepsOf(new Bytes(out.bytes, 0, out.at), n, width);
+          expect(steps).toEqual({ rows, values: rows.map(i => values[i]) });
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+  it('that is damaged gives Trouble or numbers, also where only some are read', () => {
+    const below = randomBelow(5);
+    const values = Uint32Array.from({ length: 700 }, (_, i) => (i % 9 === 0 ? below(2 ** 32) : i >> 5));
+    let troubles = 0;
+    for (const trait of ['plain', 'near', 'few'] as const) {
+      const out = new Sink();
+      encodeColumn(out, values, values.length, trait);
+      for (let n = 0; n < 300; n++) {
+        const bytes = out.bytes.slice(0, out.at - below(2) * below(40));
+        bytes[below(below(2) ? bytes.length : 20)]! ^= 1 << below(8);
+        try {
+          partOf(new Bytes(bytes), values.length, 4)(below(600), new Uint32Array(100));
+          stepsOf(new Bytes(bytes), values.length, 4);
+        } catch (error) {
+          if (!(error instanceof Trouble)) throw error;
+          troubles++;
+        }
+      }
+    }
+    expect(troubles).toBeGreaterThan(200);
   });
   it('that is constant takes five bytes, and one that moves in small steps about one a value', () => {
     const sizeOf = (values: Uint32Array, trait: Trait): number => {
@@ -182,6 +238,19 @@ describe('a block', () => {
     expect(asked).toEqual([]);
   });
 
+  it('gives some columns of a kind as they are among all of them, whichever are asked for', () => {
+    const drafts = someDrafts(31, 900);
+    const [some, all] = [0, 1].map(() => decodeBlock(encodeBlock(blockOf(drafts)), 0)) as [DecodedBlock, DecodedBlock];
+    for (const kind of ['pte', 'total', 'm2p', 'msr', 'root', 'trapret'] as const) {
+      const columns = all.col[kind] as unknown as Record<string, Numbers>;
+      expect(all.rows[KIND[kind]]).toBeGreaterThan(5);
+      for (const names of [...Object.keys(columns).map(name => [name]), Object.keys(columns).slice(1, 4)]) {
+        const found = someColumns(some, kind, names as never[]) as Record<string, Numbers>;
+        for (const name of names) expect(found[name], `${kind}.${name}`).toEqual(columns[name]);
+      }
+    }
+    expect(someColumns(blockOf(drafts), 'pte', ['table']).table.length).toBeGreaterThan(0);
+  });
   it('gives the parts of its head in whatever order they are asked for', () => {
     const block = blockOf(someDrafts(8, 3000));
     const back = (): DecodedBlock => decodeBlock(encodeBlock(block), 0);

@@ -114,7 +114,10 @@ export function readAll(recording: Recording): number[] {
   for (const block of recording.details(0, recording.count)) digestOf(block);
   for (let id = 0; id < 9; id++) recording.stack(id);
   void recording.symbols;
-  recording.keyframes.forEach((_, n) => recording.keyframe(n));
+  recording.keyframes.forEach((_, n) => {
+    const { slots, frames, registers } = recording.keyframe(n);
+    void [slots.frame, slots.inFrame(0, 1), frames, registers];
+  });
   // Not for each prefix without one: it would be made anew in memory.
   if (recording.keyframes.length > 0) recording.index.lastSlotWrite('guest', 0 as never, recording.count);
   recording.checkpoints.forEach((_, n) => {

@@ -21,7 +21,7 @@ import {
 import { EMPTY_LEXICON, type Lexicon } from '../../src/events/lexicon.js';
 import { Log } from '../../src/events/log.js';
 import { columnSpecs } from '../../src/events/schema.js';
-import type { ChunkInfo, Header, Index, Keyframe, Mapping, Source } from '../../src/recording/source.js';
+import type { ChunkInfo, FrameSlots, Header, Index, Keyframe, Mapping, Source } from '../../src/recording/source.js';
 import { formatOf } from '../../src/state/formats.js';
 
 type Numbers = Uint8Array | Uint16Array | Uint32Array;
@@ -246,6 +246,12 @@ function* written(e: TableEvent): Generator<readonly [at: number, value: bigint]
   else for (const [i, v] of e.entries.entries()) yield [firstByte(e) + i * e.bytes, e.kind === 'adopt' ? v : 0n];
 }
 
+const slotColumns = (slots: readonly { readonly at: number; readonly value: bigint }[]): FrameSlots => ({
+  offset: Uint16Array.from(slots, s => offsetOf(asPaddr(s.at))),
+  lo: Uint32Array.from(slots, s => Number(s.value & 0xffff_ffffn)),
+  hi: Uint32Array.from(slots, s => Number(s.value >> 32n)),
+});
+
 /** What changed in events from..seq-1, the slow and obvious way. */
 function sparseKeyframe(
   blocks: readonly Block[],
@@ -286,11 +292,11 @@ function sparseKeyframe(
     seq,
     ticks,
     slots: {
+      count: sorted.length,
       space: Uint8Array.from(sorted, s => s.space),
       frame: Uint32Array.from(sorted, s => frameOf(asPaddr(s.at))),
-      offset: Uint16Array.from(sorted, s => offsetOf(asPaddr(s.at))),
-      lo: Uint32Array.from(sorted, s => Number(s.value & 0xffff_ffffn)),
-      hi: Uint32Array.from(sorted, s => Number(s.value >> 32n)),
+      ...slotColumns(sorted),
+      inFrame: (space, frame) => slotColumns(sorted.filter(s => s.space === space && frameOf(asPaddr(s.at)) === frame)),
     },
     frames: {
       kind: Uint8Array.from(frames.values(), f => f.kind),

@@ -16,15 +16,16 @@
  */
 import { Trouble } from '../../base/trouble.js';
 import { CHUNK_EVENTS } from '../../events/block.js';
-import { type Event, FRAME_KINDS, SPACES } from '../../events/kinds.js';
+import { type Event, FRAME_KINDS } from '../../events/kinds.js';
 import { Bytes, Sink } from '../bytes.js';
 import { type Body, decodeBlock, encodeBlock, OWN, type Reading } from '../codec.js';
 import { decodeColumn, skipColumn } from '../column-decode.js';
 import { encodeColumn } from '../column-encode.js';
 import { packBody, unpackBody } from '../pieces.js';
-import type { Keyframe } from '../source.js';
+import type { Keyframe, KeyframeInfo } from '../source.js';
 import { blocksOf, joined } from './others.js';
 import type { LastNumbers, LastSlots } from './rows.js';
+import { KeyframeSlots } from './slots.js';
 
 const VERSION = 1;
 /** The most bytes a body may have when it is decompressed. */
@@ -134,6 +135,16 @@ function bodyOf(payload: Uint8Array): Body {
   return unpackBody(packed, BODY_MAX);
 }
 
+/** How many there are of each thing. */
+interface Counts {
+  readonly slots: number;
+  readonly numbers: number;
+  readonly vcpus: number;
+  readonly registers: number;
+  readonly others: number;
+  readonly blocks: number;
+}
+
 function decode(payload: Uint8Array, where: string, reading: Reading): Keyframe {
   const body = bodyOf(payload);
   const bytes = new Bytes(body.bytes, 0, body.bytes.length, body.need);
@@ -148,79 +159,78 @@ function decode(payload: Uint8Array, where: string, reading: Reading): Keyframe 
     must(n <= most, `a count of ${n}`);
     return n;
   };
-  const slotCount = count(SLOTS_MAX);
-  const numberCount = count(NUMBERS_MAX);
-  const vcpus = count(VCPUS_MAX);
-  const registerCount = count(REGISTERS_MAX);
-  const otherCount = count(OTHERS_MAX);
-  const blockCount = count(otherCount);
-  const column = <T extends Numbers>(values: T): T => {
-    decodeColumn(bytes, values);
-    return values;
+  const counts: Counts = {
+    slots: count(SLOTS_MAX),
+    numbers: count(NUMBERS_MAX),
+    vcpus: count(VCPUS_MAX),
+    registers: count(REGISTERS_MAX),
+    others: count(OTHERS_MAX),
+    blocks: count(OTHERS_MAX),
   };
-  const slots = {
-    space: column(new Uint8Array(slotCount)),
-    frame: column(new Uint32Array(slotCount)),
-    offset: column(new Uint16Array(slotCount)),
-    lo: column(new Uint32Array(slotCount)),
-    hi: column(new Uint32Array(slotCount)),
-  };
-  checkSlots(slots);
-  // Who looks at address spaces wants no numbers of frames.
-  const numbersAt = bytes.at;
-  for (const width of [1, 4, 4] as const) skipColumn(bytes, numberCount, width);
-  const makeFrames = (): Keyframe['frames'] => {
-    const from = new Bytes(body.bytes, numbersAt, body.bytes.length, body.need);
-    const made = {
-      kind: new Uint8Array(numberCount),
-      frame: new Uint32Array(numberCount),
-      value: new Uint32Array(numberCount),
-    };
-    for (const values of [made.kind, made.frame, made.value]) decodeColumn(from, values);
-    checkNumbers(made);
-    return made;
-  };
-  let frames: Keyframe['frames'] | undefined;
-  const lo = column(new Uint32Array(vcpus * registerCount));
-  const hi = column(new Uint32Array(vcpus * registerCount));
-  const registers = Array.from({ length: vcpus }, (_, v) =>
-    BigUint64Array.from({ length: registerCount }, (_, r) => {
-      const i = v * registerCount + r;
-      return (BigInt(hi[i]!) << 32n) | BigInt(lo[i]!);
-    }),
-  );
-  const seqs = Float64Array.from(column(new Uint32Array(otherCount)), n => from + n);
-  for (let i = 0; i < otherCount; i++)
-    must(seqs[i]! < seq && (i === 0 || seqs[i]! > seqs[i - 1]!), 'events out of order');
-  const blocks = Array.from({ length: blockCount }, () => {
-    const length = bytes.u32();
-    const at = bytes.take(length);
-    return decodeBlock(body.bytes.subarray(at, at + length), 0, { reading, events: CHUNK_EVENTS });
-  });
-  must(bytes.at === bytes.end, 'bytes too many');
-  const block = joined(blocks);
-  must(block.count === otherCount, 'another number of events than it says');
+  must(counts.blocks <= counts.others, `a count of ${counts.blocks}`);
+  const slots = new KeyframeSlots(bytes.part(bytes.at, bytes.end), counts.slots, work => placed(where, work));
+  // Each is decoded when it is first asked for: who looks at page tables wants entries, and often nothing else.
+  let numbers: Keyframe['frames'] | undefined;
+  let rest: Pick<Keyframe, 'others' | 'registers'> | undefined;
+  const numbersAt = (): Bytes => slots.after();
+  const restOf = () => (rest ??= placed(where, () => decodeRest(numbersAt(), { from, seq }, counts, reading)));
   return {
     from,
     seq,
     ticks,
     slots,
     get frames() {
-      return (frames ??= placed(where, makeFrames));
+      return (numbers ??= placed(where, () => decodeNumbers(numbersAt(), counts.numbers)));
     },
-    others: { block, seqs },
-    registers,
+    get others() {
+      return restOf().others;
+    },
+    get registers() {
+      return restOf().registers;
+    },
   };
 }
 
-function checkSlots({ space, frame, offset }: Keyframe['slots']): void {
-  let last = -1;
-  for (let i = 0; i < frame.length; i++) {
-    const key = (space[i]! * 2 ** 32 + frame[i]!) * 4096 + offset[i]!;
-    if (space[i]! >= SPACES.length || offset[i]! >= 4096) must(false, 'an entry that can be nowhere');
-    if (key <= last) must(false, 'entries out of order');
-    last = key;
-  }
+function decodeNumbers(from: Bytes, n: number): Keyframe['frames'] {
+  const made = { kind: new Uint8Array(n), frame: new Uint32Array(n), value: new Uint32Array(n) };
+  for (const values of [made.kind, made.frame, made.value]) decodeColumn(from, values);
+  checkNumbers(made);
+  return made;
+}
+
+/** What comes after the numbers of frames, which are passed by. */
+function decodeRest(
+  bytes: Bytes,
+  { from, seq }: KeyframeInfo,
+  counts: Counts,
+  reading: Reading,
+): Pick<Keyframe, 'others' | 'registers'> {
+  for (const width of [1, 4, 4] as const) skipColumn(bytes, counts.numbers, width);
+  const column = (n: number): Uint32Array => {
+    const values = new Uint32Array(n);
+    decodeColumn(bytes, values);
+    return values;
+  };
+  const lo = column(counts.vcpus * counts.registers);
+  const hi = column(counts.vcpus * counts.registers);
+  const registers = Array.from({ length: counts.vcpus }, (_, v) =>
+    BigUint64Array.from({ length: counts.registers }, (_, r) => {
+      const i = v * counts.registers + r;
+      return (BigInt(hi[i]!) << 32n) | BigInt(lo[i]!);
+    }),
+  );
+  const seqs = Float64Array.from(column(counts.others), n => from + n);
+  for (let i = 0; i < counts.others; i++)
+    must(seqs[i]! < seq && (i === 0 || seqs[i]! > seqs[i - 1]!), 'events out of order');
+  const blocks = Array.from({ length: counts.blocks }, () => {
+    const length = bytes.u32();
+    const at = bytes.take(length);
+    return decodeBlock(bytes.bytes.subarray(at, at + length), 0, { reading, events: CHUNK_EVENTS });
+  });
+  must(bytes.at === bytes.end, 'bytes too many');
+  const block = joined(blocks);
+  must(block.count === counts.others, 'another number of events than it says');
+  return { others: { block, seqs }, registers };
 }
 
 function checkNumbers({ kind, frame }: Keyframe['frames']): void {

@@ -208,6 +208,25 @@ function folded(events: readonly Event[]) {
   return { slots, numbers, registers };
 }
 
+/** The entries in these places' frames and in those beside them, asked for frame by frame. */
+function inFrames({ slots }: Keyframe, places: Iterable<string>): Map<string, bigint> {
+  const frames = new Set<string>();
+  for (const place of places) {
+    const [space, at] = place.split(' ').map(Number) as [number, number];
+    for (const d of [-1, 0, 1]) frames.add(`${space} ${Math.floor(at / 4096) + d}`);
+    frames.add(`${(space + 1) % SPACES.length} ${Math.floor(at / 4096)}`);
+  }
+  const found = new Map<string, bigint>();
+  for (const name of frames) {
+    const [space, frame] = name.split(' ').map(Number) as [number, number];
+    const some = slots.inFrame(space, frame);
+    some?.offset.forEach((offset, i) => {
+      found.set(`${space} ${frame * 4096 + offset}`, (BigInt(some.hi[i]!) << 32n) | BigInt(some.lo[i]!));
+    });
+  }
+  return found;
+}
+
 describe('a keyframe', () => {
   it.each([11, 12, 13])('is what folding its span changes (seed %i)', seed => {
     const { blocks, events } = makeWorld(seed, 1000, 120);
@@ -224,6 +243,7 @@ describe('a keyframe', () => {
         slots.set(`${k.slots.space[i]} ${at}`, (BigInt(k.slots.hi[i]!) << 32n) | BigInt(k.slots.lo[i]!));
       }
       expect(slots).toEqual(want.slots);
+      expect(inFrames(decodeKeyframe(bytes), slots.keys())).toEqual(slots);
       const numbers = new Map<string, number>();
       for (let i = 0; i < k.frames.frame.length; i++)
         numbers.set(`${k.frames.kind[i]} ${k.frames.frame[i]}`, k.frames.value[i]!);
@@ -338,6 +358,8 @@ describe('damaged bytes', () => {
       const cut = below(3) === 0 ? bytes.subarray(0, below(bytes.length)) : bytes;
       const asked = trouble(() => {
         const k = decodeKeyframe(cut, 'f.rewalk: keyframe 0');
+        if (below(2)) k.slots.inFrame(0, 20);
+        void [k.slots.frame, k.frames, k.registers];
         for (let i = 0; i < k.others.block.count; i++) eventAt(k.others.block, i);
       });
       if (asked) troubles++;
