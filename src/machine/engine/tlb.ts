@@ -11,12 +11,13 @@
  * The FAST TAGS only cache the architectural entry of the same place, for one privilege level each, so the inline
  * check of a load is one compare. Dropping fast tags is always allowed and never changes what the guest sees.
  *
- *   data, 32 bytes:   read tag u64   write tag u64   addend u32: host address = low word of va + addend   -
+ *   data, 32 bytes:   read tag u64   write tag u64   addend u32: host address = low word of va + addend   -   told tag u64
  *   code, 16 bytes:   tag u64   frame u32 (its byte address)   -
  *
  * A tag is the page address, or all ones for none. The check compares it with (va + size - 1) & ~4095: an access that
  * crosses into the next page fails the same compare, so it needs none of its own. A frame that is watched, holds
- * decoded code or is clean since the checkpoint gets no write tag: its first store is slow, and others pay nothing.
+ * decoded code or is clean since the checkpoint gets no write tag: its first store is slow, and others pay nothing. A
+ * watched frame that may be written gets a told tag instead: each of its stores is slow, but asks nobody for permission.
  */
 
 import { ACCESS, FAULT } from './fault.js';
@@ -53,7 +54,7 @@ import {
   when,
 } from './wasm.js';
 
-export const DATA_TAG = { read: 0, write: 8, addend: 16 } as const;
+export const DATA_TAG = { read: 0, write: 8, addend: 16, told: 24 } as const;
 export const ARCH = { tag: 0, frame: 8, permissions: 16, shift: 20, bytes: 32 } as const;
 export const CODE_TAG = { tag: 0, frame: 8, bytes: 16 } as const;
 
@@ -106,6 +107,7 @@ const dropData = (va: Local): Code =>
   [FAST_DATA.user, FAST_DATA.supervisor].flatMap(table => [
     i64.store(placeOffset(get(va), 5), i64.const(-1), table + DATA_TAG.read),
     i64.store(placeOffset(get(va), 5), i64.const(-1), table + DATA_TAG.write),
+    i64.store(placeOffset(get(va), 5), i64.const(-1), table + DATA_TAG.told),
   ]);
 const dropCode = (va: Local): Code =>
   [FAST_CODE.user, FAST_CODE.supervisor].map(table =>
@@ -119,18 +121,14 @@ function data(layout: Layout): Func {
   const entry: Local = { index: 2, type: 'i32' };
   const frame: Local = { index: 3, type: 'i32' };
   const tag: Local = { index: 4, type: 'i32' };
-  const writable = i32.and(
-    i32.eqz(call('denied', i32.load(get(entry), ARCH.permissions), i32.const(ACCESS.write))),
-    i32.and(
-      i32.ne(i32.and(i32.load(get(entry), ARCH.permissions), i32.const(PERMISSION.dirty)), i32.const(0)),
-      i32.eqz(i32.load8U(i32.shrU(get(frame), i32.const(12)), PAGE_FLAGS_AT)),
-    ),
-  );
+  const writable: Local = { index: 5, type: 'i32' };
+  const flags = i32.load8U(i32.shrU(get(frame), i32.const(12)), PAGE_FLAGS_AT);
+  const tagWhere = (condition: Code): Code => select(pageOf(get(va)), i64.const(-1), condition);
   return {
     name: 'data',
     params: ['i64', 'i32'],
     result: 'i32',
-    locals: ['i32', 'i32', 'i32'],
+    locals: ['i32', 'i32', 'i32', 'i32'],
     body: [
       i64.store(i32.const(0), get(va), CONTROL.dataAddress),
       ensure(va, get(access), entry, ARCH_DATA, dropData(va)),
@@ -147,7 +145,19 @@ function data(layout: Layout): Func {
       set(frame, i32.wrap(i64.load(get(entry), ARCH.frame))),
       set(tag, i32.add(at(CONTROL.fastData), placeOffset(get(va), 5))),
       i64.store(get(tag), pageOf(get(va)), DATA_TAG.read),
-      i64.store(get(tag), select(pageOf(get(va)), i64.const(-1), writable), DATA_TAG.write),
+      set(
+        writable,
+        i32.and(
+          i32.eqz(call('denied', i32.load(get(entry), ARCH.permissions), i32.const(ACCESS.write))),
+          i32.ne(i32.and(i32.load(get(entry), ARCH.permissions), i32.const(PERMISSION.dirty)), i32.const(0)),
+        ),
+      ),
+      i64.store(get(tag), tagWhere(i32.and(get(writable), i32.eqz(flags))), DATA_TAG.write),
+      i64.store(
+        get(tag),
+        tagWhere(i32.and(get(writable), i32.ne(i32.and(flags, i32.const(PAGE_FLAGS.watched)), i32.const(0)))),
+        DATA_TAG.told,
+      ),
       i32.store(
         get(tag),
         i32.sub(i32.add(get(frame), i32.const(layout.guest)), i32.wrap(pageOf(get(va)))),
@@ -245,6 +255,12 @@ function slowLoad(): Func {
   };
 }
 
+const low = (value: Local): Code => i32.wrap(get(value));
+const high = (value: Local): Code => i32.wrap(i64.shrU(get(value), i64.const(32)));
+/** Not 0 where the frame of a byte of guest memory is watched. */
+const isWatched = (paddr: Code): Code =>
+  i32.and(i32.load8U(i32.shrU(paddr, i32.const(12)), PAGE_FLAGS_AT), i32.const(PAGE_FLAGS.watched));
+
 /** put(host, size, value): a store inside one page; goes to `trapped` where somebody must know (layout.ts, PAGE_FLAGS). */
 function put(layout: Layout): Func {
   const [host, size, value] = params('i32', 'i32', 'i64');
@@ -271,14 +287,7 @@ function put(layout: Layout): Func {
       ]),
       when(
         get(flags),
-        call(
-          'trapped',
-          get(paddr),
-          get(size),
-          i32.wrap(get(value)),
-          i32.wrap(i64.shrU(get(value), i64.const(32))),
-          i32.const(0),
-        ),
+        call('trapped', get(paddr), get(size), low(value), high(value), i32.const(0)),
         bySize(size, bytes => storeOf(bytes, get(host), get(value))),
       ),
     ],
@@ -286,20 +295,31 @@ function put(layout: Layout): Func {
 }
 
 /** slow_store(va, value, size, record, left) -> 1 on a fault (nothing written), else 0. */
-function slowStore(): Func {
+function slowStore(layout: Layout): Func {
   const [va, value, size, record, left] = params('i64', 'i64', 'i32', 'i32', 'i32');
   const host: Local = { index: 5, type: 'i32' };
+  const tag: Local = { index: 6, type: 'i32' };
   const next = label('next');
   const data = (address: Code): Code => call('data', address, i32.const(ACCESS.write));
   return {
     name: 'slow_store',
     params: ['i64', 'i64', 'i32', 'i32', 'i32'],
     result: 'i32',
-    locals: ['i32'],
+    locals: ['i32', 'i32'],
     exported: true,
     body: [
       note(record, left),
       when(i32.eqz(crosses(va, size)), [
+        // A watched page known to be writable: most stores that come here.
+        set(tag, i32.add(at(CONTROL.fastData), placeOffset(get(va), 5))),
+        when(i64.eq(i64.load(get(tag), DATA_TAG.told), pageOf(get(va))), [
+          set(host, i32.sub(i32.add(i32.wrap(get(va)), i32.load(get(tag), DATA_TAG.addend)), i32.const(layout.guest))),
+          when(isWatched(get(host)), [
+            i64.store(i32.const(0), get(va), CONTROL.dataAddress),
+            call('trapped', get(host), get(size), low(value), high(value), i32.const(0)),
+            ret(i32.const(0)),
+          ]),
+        ]),
         when(i32.eqz(tee(host, data(get(va)))), ret(i32.const(1))),
         call('put', get(host), get(size), get(value)),
         ret(i32.const(0)),
@@ -328,7 +348,7 @@ export const tlbFunctions = (layout: Layout): readonly Func[] => [
   code(layout),
   slowLoad(),
   put(layout),
-  slowStore(),
+  slowStore(layout),
 ];
 
 /** The TLB seen from TypeScript: flushes, and dropping fast tags. */
