@@ -68,6 +68,9 @@ const CHECKPOINT_EVENTS = 2 ** 15;
 const LIMIT_TICKS = 2 ** 16;
 /** About a millisecond of running, and of stepping. */
 const SLICE_TICKS = { mmu: 2 ** 16, full: 2 ** 10 } as const;
+/** While little happens, so many slices go by before anybody outside is asked or told: the asking would cost as much as they. */
+const SLICES_UNSEEN = 16;
+const LITTLE_EVENTS = 4096;
 /** A follower of a slow run sees events this late. */
 const TAIL_MS = 500;
 
@@ -174,6 +177,7 @@ function* run(
   let nextCheckpoint = spacing; // in ticks that are not idle
   let checkpointSeq = log.seq;
   let waitedUntil = 0;
+  let shown = { slices: SLICES_UNSEEN, seq: 0 }; // slices since somebody was told, and events then
   for (;;) {
     const { ticks, idleTicks } = machine;
     const sliceEnd = (Math.floor(ticks / slice) + 1) * slice;
@@ -203,6 +207,9 @@ function* run(
       checkpointSeq = log.seq;
       nextCheckpoint += spacing * Math.ceil((machine.ticks - machine.idleTicks + 1 - nextCheckpoint) / spacing);
     }
+    const littleHappens = paused === 'limit' && log.seq - shown.seq < LITTLE_EVENTS && !typist;
+    if (littleHappens && ++shown.slices < SLICES_UNSEEN) continue;
+    shown = { slices: 0, seq: log.seq };
     tail();
     yield { done: machine.ticks, total: limits.ticks, events: log.seq };
     if (signal?.aborted) return host.end({ how: 'stopped', reason: 'interrupted' });
