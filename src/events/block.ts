@@ -121,9 +121,26 @@ class FullBlock implements Block {
 
 /** A full-size block over BLOCK_BYTES of a buffer; shared buffers make it readable from a worker. */
 export const blockOver = (buffer: ArrayBufferLike, start = 0): Block => new FullBlock(buffer, start);
-/** As many blocks as a buffer has room for. */
-export const blocksIn = (buffer: ArrayBufferLike): Block[] =>
-  Array.from({ length: buffer.byteLength / BLOCK_BYTES }, (_, n) => blockOver(buffer, n * BLOCK_BYTES));
+/**
+ * As many blocks as a buffer has room for. Each is made when it is first asked for: it is some 300 arrays, and who is quick
+ * uses few of them.
+ */
+export class Blocks {
+  private readonly buffer: ArrayBufferLike;
+  private readonly made: (Block | undefined)[];
+
+  constructor(buffer: ArrayBufferLike) {
+    this.buffer = buffer;
+    this.made = new Array<undefined>(Math.floor(buffer.byteLength / BLOCK_BYTES)).fill(undefined);
+  }
+  at(slot: number): Block {
+    return (this.made[slot] ??= blockOver(this.buffer, slot * BLOCK_BYTES));
+  }
+  /** Which of these blocks it is. */
+  slotOf(block: Block): number {
+    return this.made.indexOf(block);
+  }
+}
 
 /** Where the list `field` of `row` starts in its pool. */
 export const listStart = (ends: Uint32Array, row: number): number => (row === 0 ? 0 : ends[row - 1]!);

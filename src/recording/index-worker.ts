@@ -1,13 +1,13 @@
 /** The worker that makes the indexes of a threaded writer: does what the messages say, in their order; see indexer.ts. */
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { leaveRoom } from '../base/leave.js';
-import { blocksIn } from '../events/block.js';
+import { Blocks } from '../events/block.js';
 import { type Payloads, Segments } from './index/segments.js';
 import { ANSWERED, ASKED, type IndexAnswer, type IndexMessage } from './indexer.js';
 import { type IndexWorkerData, release, sleepWhile } from './ring.js';
 
 const { counters, control, ring, port } = workerData as IndexWorkerData;
-const blocks = blocksIn(ring);
+const blocks = new Blocks(ring);
 let segments: Segments | undefined;
 
 const answer = (message: IndexAnswer): void => {
@@ -21,10 +21,10 @@ function carryOut(message: IndexMessage): boolean {
   let result: Payloads | undefined;
   switch (message.do) {
     case 'begin':
-      segments = new Segments(message.header, message.lexicon);
+      segments = new Segments(message.header, message.lexicon, message.before);
       return false;
     case 'block':
-      result = segments!.add(blocks[message.slot]!);
+      result = segments!.add(blocks.at(message.slot));
       release(control, message.slot);
       break;
     case 'end':

@@ -2,8 +2,10 @@
  * Who makes the indexes while a recording is written. What comes of each block is known later: the scribe holds back what
  * stands behind it in the file until then.
  *
- * A threaded writer's scribe has a worker for it (index-worker.ts), which reads the blocks of the same ring. It is told of each
- * by a message and answers each with one; both sides sleep on counters, as in ring.ts.
+ * A threaded writer's scribe does it in place too, as long as it keeps up, which is nearly always: a guest raises a million
+ * events a second, and a scribe makes twice as many with their indexes. Where blocks wait for it when a segment begins, it
+ * starts a worker (index-worker.ts) that goes on with the indexes and reads the blocks of the same ring. That one is told of
+ * each by a message and answers each with one; both sides sleep on counters, as in ring.ts. Who does it shows in no byte.
  */
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import type { Block } from '../events/block.js';
@@ -34,7 +36,12 @@ export const placedIndexer: MakeIndexer = (header, lexicon) => {
 };
 
 export type IndexMessage =
-  | { readonly do: 'begin'; readonly header: Header; readonly lexicon: Lexicon }
+  | {
+      readonly do: 'begin';
+      readonly header: Header;
+      readonly lexicon: Lexicon;
+      readonly before: readonly Uint32Array[];
+    }
   | { readonly do: 'block'; readonly slot: number }
   | { readonly do: 'end' };
 export type IndexAnswer = { readonly result: Payloads | 'nothing' } | { readonly bug: string };
@@ -45,35 +52,53 @@ export const ANSWERED = 1;
 /** A worker that does nothing for this long is taken for dead. */
 const PATIENCE_MS = 120_000;
 
-/** The worker behind a threaded writer's scribe. */
-export class IndexWorker {
+/** What a threaded writer's scribe knows of its ring. */
+export interface Ring {
+  readonly control: Int32Array;
+  readonly buffer: SharedArrayBuffer;
+  /** The number of a block. */
+  slotOf(block: Block): number;
+  /** Says that the index has done with a block. */
+  release(slot: number): void;
+  /** True while so many blocks wait for the scribe that it needs help. */
+  isBehind(): boolean;
+}
+
+/** Who indexes for a threaded writer's scribe: the scribe, and from some segment on a worker. */
+export class RingIndexer {
   private readonly channel = new MessageChannel();
   private readonly port = this.channel.port1;
   private readonly counters = new Int32Array(new SharedArrayBuffer(8));
-  private readonly control: Int32Array;
-  private readonly ring: SharedArrayBuffer;
-  private readonly slotOf: (block: Block) => number;
+  private readonly ring: Ring;
   private started = false;
   private taken = 0;
 
-  /** @param slotOf the number of a block in the ring */
-  constructor(control: Int32Array, ring: SharedArrayBuffer, slotOf: (block: Block) => number) {
-    this.control = control;
+  constructor(ring: Ring) {
     this.ring = ring;
-    this.slotOf = slotOf;
   }
 
-  /** Starts it, with the first block: until then whoever encodes that has the processor for its own start. */
   readonly make: MakeIndexer = (header, lexicon) => {
-    const { control, counters, ring } = this;
-    start('index-worker', { control, counters, ring, port: this.channel.port2 });
-    this.started = true;
-    this.post({ do: 'begin', header, lexicon });
+    const { ring } = this;
+    const here = new Segments(header, lexicon);
+    const results: (Payloads | 'nothing')[] = [];
     return {
-      add: block => this.post(block ? { do: 'block', slot: this.slotOf(block) } : { do: 'end' }),
-      result: wait => this.result(wait),
+      add: block => {
+        if (block && !this.started && here.between && ring.isBehind()) this.start(header, lexicon, here.registers);
+        if (this.started) this.post(block ? { do: 'block', slot: ring.slotOf(block) } : { do: 'end' });
+        else {
+          results.push((block ? here.add(block) : here.end()) ?? 'nothing');
+          if (block) ring.release(ring.slotOf(block));
+        }
+      },
+      result: wait => results.shift() ?? (this.started ? this.result(wait) : undefined),
     };
   };
+  private start(header: Header, lexicon: Lexicon, before: readonly Uint32Array[]): void {
+    const { control, buffer } = this.ring;
+    start('index-worker', { control, counters: this.counters, ring: buffer, port: this.channel.port2 });
+    this.started = true;
+    this.post({ do: 'begin', header, lexicon, before });
+  }
 
   /** Ends it, if it has not ended. */
   stop(): void {

@@ -1,7 +1,8 @@
 /**
  * The writer's desk with workers behind it. Full blocks lie in a ring in shared memory; everything, blocks too, is
- * announced in one queue of messages, so that the worker writes what an unthreaded writer would, in the same order. It has a
- * second worker make the indexes (indexer.ts) from the same ring: a block is free again when both have done with it.
+ * announced in one queue of messages, so that the worker writes what an unthreaded writer would, in the same order. Where it
+ * does not keep up, a second worker makes the indexes (indexer.ts) from the same ring: a block is free again when both the one
+ * who writes it and the one who indexes it have done with it.
  *
  * Neither side uses its event loop: the run does not turn one, and the worker sleeps on a counter. The run waits only when
  * the next block of the ring is still being written, when too many bytes of pages are under way, and at the end. What
@@ -11,7 +12,7 @@
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { Trouble } from '../base/trouble.js';
-import { BLOCK_BYTES, type Block, blocksIn } from '../events/block.js';
+import { BLOCK_BYTES, type Block, Blocks } from '../events/block.js';
 import type { Lexicon } from '../events/lexicon.js';
 import type { HeaderGiven, PagesGiven, Stream, Summary } from './scribe.js';
 import type { Symbol as NamedRange } from './source.js';
@@ -25,6 +26,8 @@ export const BUSY = 4;
 
 /** While the index of a segment is made, so many blocks can wait: half a segment, 0.1 s of the fastest run, 25 MB in use. */
 const MAIN_BLOCKS = 32;
+/** Where more of them wait when a segment begins, the indexes get a worker. */
+export const BEHIND_BLOCKS = MAIN_BLOCKS / 2;
 const DETAIL_BLOCKS = 3;
 const TAIL_SLOT = MAIN_BLOCKS + DETAIL_BLOCKS;
 const BLOCKS = TAIL_SLOT + 1;
@@ -87,8 +90,7 @@ export function threadedDesk(path: string, header: HeaderGiven): Desk {
   const control = new Int32Array(new SharedArrayBuffer(4 * (BUSY + BLOCKS)));
   // One buffer: as large as it is, it is fresh from the system, which backs what is touched. Small ones may have been in use.
   const ring = new SharedArrayBuffer(BLOCKS * BLOCK_BYTES);
-  const blocks = blocksIn(ring);
-  const slotOf = new Map(blocks.map((block, slot) => [block, slot]));
+  const blocks = new Blocks(ring);
   const { port1: port, port2 } = new MessageChannel();
   start('worker', { path, header, control, ring, port: port2 });
 
@@ -128,17 +130,31 @@ export function threadedDesk(path: string, header: HeaderGiven): Desk {
   };
   const free = (slot: number): Block => {
     wait(BUSY + slot, busy => busy !== 0);
-    return blocks[slot]!;
+    return blocks.at(slot);
+  };
+  /** By stream: its slots, and those that were handed over and may not be free again, oldest first. */
+  const streams = {
+    main: { slots: [...Array(MAIN_BLOCKS).keys()], full: [] as number[] },
+    detail: { slots: [...Array(DETAIL_BLOCKS).keys()].map(n => MAIN_BLOCKS + n), full: [] as number[] },
+  };
+  /**
+   * The first block that is free: a run that is slower than its workers uses the same two or three again and again, which
+   * stay in the processor's cache, and touches no others. Where none is free, the one handed over first will be.
+   */
+  const next = ({ slots, full }: (typeof streams)[Stream]): Block => {
+    const isFree = (slot: number): boolean => Atomics.load(control, BUSY + slot) === 0;
+    while (full.length > 0 && isFree(full[0]!)) full.shift();
+    return free(slots.find(isFree) ?? full[0]!);
   };
 
   return {
-    first: { main: blocks[0]!, detail: blocks[MAIN_BLOCKS]! },
+    first: { main: blocks.at(0), detail: blocks.at(MAIN_BLOCKS) },
     swap: (stream, full) => {
-      const slot = slotOf.get(full)!;
+      const slot = blocks.slotOf(full);
       markBusy(slot, stream === 'main' ? 2 : 1);
       send({ do: 'block', stream, slot });
-      const base = stream === 'main' ? 0 : MAIN_BLOCKS;
-      return free(base + ((slot - base + 1) % (stream === 'main' ? MAIN_BLOCKS : DETAIL_BLOCKS)));
+      streams[stream].full.push(slot);
+      return next(streams[stream]);
     },
     tail: block => {
       copyBlock(block, free(TAIL_SLOT));

@@ -3,10 +3,11 @@ import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { assertNever } from '../base/assert.js';
 import { leaveRoom } from '../base/leave.js';
 import { Trouble } from '../base/trouble.js';
-import { blocksIn } from '../events/block.js';
-import { IndexWorker } from './indexer.js';
+import { Blocks } from '../events/block.js';
+import { RingIndexer } from './indexer.js';
 import {
   type Answer,
+  BEHIND_BLOCKS,
   DONE,
   ENDED,
   type Message,
@@ -19,8 +20,16 @@ import {
 import { Scribe, type Summary } from './scribe.js';
 
 const { path, header, control, ring, port } = workerData as WorkerData;
-const blocks = blocksIn(ring);
-const indexWorker = new IndexWorker(control, ring, block => blocks.indexOf(block));
+const blocks = new Blocks(ring);
+/** Messages carried out, also in control[DONE]. */
+let done = 0;
+const indexWorker = new RingIndexer({
+  control,
+  buffer: ring,
+  slotOf: block => blocks.slotOf(block),
+  release: slot => release(control, slot),
+  isBehind: () => Atomics.load(control, SENT) - done > BEHIND_BLOCKS,
+});
 
 const count = (at: number, n: number): void => {
   Atomics.add(control, at, n);
@@ -30,11 +39,11 @@ const count = (at: number, n: number): void => {
 function carryOut(scribe: Scribe, message: Message): Summary | 'aborted' | undefined {
   switch (message.do) {
     case 'block':
-      scribe.block(message.stream, blocks[message.slot]!);
+      scribe.block(message.stream, blocks.at(message.slot));
       release(control, message.slot);
       return undefined;
     case 'tail':
-      scribe.tail(blocks[message.slot]!);
+      scribe.tail(blocks.at(message.slot));
       release(control, message.slot);
       return undefined;
     case 'lexicon':
@@ -62,7 +71,7 @@ function carryOut(scribe: Scribe, message: Message): Summary | 'aborted' | undef
 
 function work(): Answer {
   const scribe = new Scribe(path, header, indexWorker.make);
-  for (let done = 0; ; done++) {
+  for (; ; done++) {
     sleepWhile(control, SENT, done);
     const message = receiveMessageOnPort(port)!.message as Message;
     const summary = carryOut(scribe, message);

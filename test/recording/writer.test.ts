@@ -75,9 +75,10 @@ describe('a recording', () => {
     const bytes = makeRecording(at('one'), drafts, 50);
     expect(Buffer.compare(makeRecording(at('two'), drafts, 50), bytes)).toBe(0);
     expect(Buffer.compare(makeRecording(at('three'), drafts, 50, { thread: true }), bytes)).toBe(0);
+    // So many at once that a second worker is called in for the indexes.
     const busy = (name: string, thread: boolean): Buffer => {
       const recorder = createRecording(at(name), HEADER, { thread });
-      generate(recorder.log, KIND, { events: 200_000, seed: 4 });
+      generate(recorder.log, KIND, { events: 1_200_000, seed: 4 });
       recorder.close();
       return readFileSync(at(name));
     };

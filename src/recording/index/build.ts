@@ -80,7 +80,7 @@ export function createIndexBuilder(header: Pick<Header, 'isa' | 'vcpus'>, lexico
 /** What createIndexBuilder makes; readers use it for the end of a recording that is not indexed yet. */
 export class Builder implements IndexBuilder {
   private readonly targets: Targets;
-  private readonly registers = new LastRegisters();
+  private readonly lastRegisters = new LastRegisters();
   private readonly registerCount: number;
   private readonly vcpus: number;
   private first = 0;
@@ -104,6 +104,13 @@ export class Builder implements IndexBuilder {
     this.targets = new Targets(lexicon);
     this.registerCount = isaOf(header.isa)?.registers.length ?? REGISTERS;
     this.vcpus = header.vcpus;
+  }
+
+  get registers(): readonly Uint32Array[] {
+    return this.lastRegisters.all;
+  }
+  set registers(all: readonly Uint32Array[]) {
+    this.lastRegisters.all = all;
   }
 
   get full(): boolean {
@@ -131,7 +138,7 @@ export class Builder implements IndexBuilder {
       const kind = KIND[name];
       this.addNumbers(block.col[name], which, order.events(kind), rowsFrom(order, kind, from), base);
     });
-    this.registers.add(block, order, from);
+    this.lastRegisters.add(block, order, from);
     this.others.add(block, order, from);
     this.end = block.first + count;
     this.ticks = block.ticks[count - 1]!;
@@ -243,7 +250,7 @@ export class Builder implements IndexBuilder {
       slots: this.lastSlots,
       numbers: this.lastNumbers,
       others: this.others.take(),
-      registers: this.registers.words(this.vcpus, this.registerCount),
+      registers: this.lastRegisters.words(this.vcpus, this.registerCount),
     });
     this.clear();
     return { index, keyframe };

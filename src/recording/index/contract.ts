@@ -19,6 +19,11 @@ export interface IndexBuilder {
   readonly full: boolean;
   /** The payloads for everything added since the last `finish`, which must be something. Both are fresh buffers. */
   finish(): { readonly index: Uint8Array; readonly keyframe: Uint8Array };
+  /**
+   * Per vcpu, low and high word of each register as they are now: between two segments, all that another builder needs to go
+   * on from here.
+   */
+  registers: readonly Uint32Array[];
 }
 
 /** An INDEX frame in the file. The object's identity is its cache key: hand over the same one after a refresh. */

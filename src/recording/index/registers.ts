@@ -11,6 +11,14 @@ export class LastRegisters {
   /** Per vcpu, lo and hi: which registers a block sets whose last value is not known yet. */
   private readonly unknown = new Int32Array(2 * 256);
 
+  /** Per vcpu, low and high word of each register. */
+  get all(): readonly Uint32Array[] {
+    return this.vcpus;
+  }
+  /** Goes on from others. */
+  set all(words: readonly Uint32Array[]) {
+    words.forEach((values, vcpu) => void this.of(vcpu).set(values));
+  }
   /** Per vcpu, at least so many: low and high word of each of the first `registers`. */
   words(vcpus: number, registers: number): Uint32Array[] {
     if (vcpus > 0) this.of(vcpus - 1);

@@ -19,8 +19,17 @@ export class Segments {
   private readonly builder: IndexBuilder;
   private chunks = 0;
 
-  constructor(header: Pick<Header, 'isa' | 'vcpus'>, lexicon: Lexicon) {
+  /** @param before where another one stopped between two segments, to go on from there: its `registers` */
+  constructor(header: Pick<Header, 'isa' | 'vcpus'>, lexicon: Lexicon, before?: readonly Uint32Array[]) {
     this.builder = createIndexBuilder(header, lexicon);
+    if (before) this.builder.registers = before;
+  }
+  get registers(): readonly Uint32Array[] {
+    return this.builder.registers;
+  }
+  /** True while there is nothing that is in no segment yet. */
+  get between(): boolean {
+    return this.chunks === 0;
   }
 
   /** Takes the next block, and gives the payloads of the segment that it ends, if it does. */

@@ -18,9 +18,12 @@ interface Indexed {
   readonly keyframes: Uint8Array[];
 }
 
-/** The payloads of a writer that ends a segment after `perSegment` chunks; chunks from `upTo` on are not in one. */
-function indexed(blocks: readonly Block[], perSegment: number, upTo = blocks.length): Indexed {
-  const builder = createIndexBuilder(HEADER, LEXICON);
+/**
+ * The payloads of a writer that ends a segment after `perSegment` chunks; chunks from `upTo` on are not in one.
+ * @param relay each segment has a builder of its own, which goes on from the one before
+ */
+function indexed(blocks: readonly Block[], perSegment: number, upTo = blocks.length, relay = false): Indexed {
+  let builder = createIndexBuilder(HEADER, LEXICON);
   const out: Indexed = { segments: [], payloads: [], keyframes: [] };
   let firstSeq = 0;
   for (let n = 0; n < upTo; n++) {
@@ -32,6 +35,10 @@ function indexed(blocks: readonly Block[], perSegment: number, upTo = blocks.len
     out.payloads.push(index);
     out.keyframes.push(keyframe);
     firstSeq = endSeq;
+    if (!relay) continue;
+    const { registers } = builder;
+    builder = createIndexBuilder(HEADER, LEXICON);
+    builder.registers = structuredClone(registers); // as a message does
   }
   return out;
 }
@@ -92,6 +99,13 @@ function compare(index: OpenIndex, { events }: Pick<World, 'events'>, seed: numb
 }
 
 describe('the index of a recording', () => {
+  it.each([21, 22])('is the same where one builder goes on between two segments from another (seed %i)', seed => {
+    const { blocks } = makeWorld(seed, 1600, 130);
+    const [one, many] = [false, true].map(relay => indexed(blocks, 2, 10, relay));
+    expect(many!.payloads).toEqual(one!.payloads);
+    expect(many!.keyframes).toEqual(one!.keyframes);
+  });
+
   it.each([1, 2, 3, 4])('answers as a scan of all events does, over segments and a tail (seed %i)', seed => {
     const world = makeWorld(seed, 1600, 130);
     const { segments } = indexed(world.blocks, 3, 9);
