@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
 import { asFrame, asPaddr, asTicks } from '../../../src/base/brand.js';
+import { FAST_DATA } from '../../../src/machine/engine/layout.js';
 import { VIA } from '../../../src/machine/engine/memory.js';
+import { DATA_TAG } from '../../../src/machine/engine/tlb.js';
 import type { Cpu } from '../../../src/machine/x86/cpu.js';
 import { ACCESSED, bare, bytes, DIRTY, GLOBAL, LARGE, NX, PRESENT, R, Tables, USER, WRITE } from './guest.js';
 
@@ -123,6 +125,31 @@ test('a watched store tells old and new value, where and when, and others tell n
     [0x3001, 1, 0x77, 0, 9, 0, VIA.guest, 0x1003n, 1],
     [0x3004, 4, 0x1122_3344, 0, 0x1122_3345, 0, VIA.guest, 0x1007n, 2],
   ]);
+});
+
+test('stores to a watched page ask for permission again after a flush, and are plain when nobody watches', () => {
+  const { cpu, tables } = paged('488903 ebfb', 0, { rbx: AT, rax: 5n }); // L: mov [rbx],rax; jmp L
+  const entry = tables.map(AT, 0x3000, RW);
+  const { memory } = cpu;
+  const more = (ticks: number) => run(cpu, cpu.machine.ticks + ticks);
+  const writeTag = () =>
+    memory.view.getBigUint64(FAST_DATA.supervisor + (Number(AT >> 12n) % 1024) * 32 + DATA_TAG.write, true);
+  let told = 0;
+  memory.onWatched = () => told++;
+  memory.watch(asFrame(3), true);
+  more(10);
+  expect(told).toBe(5);
+  memory.hostStore(asPaddr(entry), 8, 0x3000n | PRESENT | ACCESSED | DIRTY); // read-only, but the TLB does not know yet
+  more(10);
+  expect(told).toBe(10);
+  memory.tlb.flushPage(AT);
+  expect(more(10)).toEqual(pageFault(3, AT));
+  memory.hostStore(asPaddr(entry), 8, 0x3000n | RW);
+  more(10);
+  expect([told, writeTag() === AT]).toEqual([15, false]);
+  memory.watch(asFrame(3), false);
+  more(10);
+  expect([told, writeTag() === AT]).toEqual([15, true]);
 });
 
 test('an access across two pages that lie apart reads and writes both', () => {
