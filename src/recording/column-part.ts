@@ -84,16 +84,44 @@ function variedPart(from: Bytes, n: number): Part {
   const steps = Math.ceil(n / STEP);
   const before = sumUp(bytes, lengths, from.at, new Uint32Array(3 * (steps + 1)));
   const plane0 = later(from, n);
-  const longer = [1, 2, 3].map(k => later(from, before[3 * steps + k - 1]!));
+  const longer = [0, 1, 2].map(k => later(from, before[3 * steps + k]!));
   return (first, into) => {
-    addBytes(into, bytes, plane0(first, into.length), 0);
     const step = Math.floor(first / STEP);
-    for (let k = 1; k <= 3; k++) {
-      const skipped = before[3 * step + k - 1]! + countLonger(bytes, lengths, step * STEP, first, k);
-      const count = countLonger(bytes, lengths, first, first + into.length, k);
-      if (count > 0) addLonger(into, bytes, longer[k - 1]!(skipped, count), lengths, first, k);
-    }
+    const sum = longerIn(bytes, lengths, step * STEP, first);
+    const [p1, p2, p3] = longer.map((plane, k) => {
+      const skipped = before[3 * step + k]! + ((sum >> (10 * k)) & 1023);
+      return plane(skipped, Math.min(into.length, before[3 * steps + k]! - skipped));
+    }) as [number, number, number];
+    addVaried(into, bytes, lengths, first, plane0(first, into.length), p1, p2, p3);
   };
+}
+/** Of values from..to-1, where `from` begins a byte of lengths: how many have a byte 1, 2, 3, in ten bits each. */
+function longerIn(bytes: Uint8Array, lengths: number, from: number, to: number): number {
+  let sum = 0;
+  let i = from;
+  for (; i + 4 <= to; i += 4) sum += LONGER[bytes[lengths + (i >> 2)]!]!;
+  // Of the last byte only the lengths below `to`: the others count as zero.
+  return i < to ? sum + LONGER[bytes[lengths + (i >> 2)]! & ((1 << (2 * (to - i))) - 1)]! : sum;
+}
+function addVaried(
+  into: Uint32Array,
+  bytes: Uint8Array,
+  lengths: number,
+  first: number,
+  p0: number,
+  plane1: number,
+  plane2: number,
+  plane3: number,
+): void {
+  let [p1, p2, p3] = [plane1, plane2, plane3];
+  for (let i = 0; i < into.length; i++) {
+    const length = lengthOf(bytes, lengths, first + i);
+    let value = bytes[p0 + i]!;
+    if (length > 0) value |= bytes[p1++]! << 8;
+    if (length > 1) value |= bytes[p2++]! << 16;
+    if (length > 2) value |= bytes[p3++]! << 24;
+    into[i]! |= value;
+  }
 }
 /** For each step: how many values before it have a byte 1, a byte 2, a byte 3. */
 function sumUp(bytes: Uint8Array, lengths: number, end: number, before: Uint32Array): Uint32Array {
@@ -108,17 +136,6 @@ function sumUp(bytes: Uint8Array, lengths: number, end: number, before: Uint32Ar
 }
 const lengthOf = (bytes: Uint8Array, lengths: number, i: number): number =>
   (bytes[lengths + (i >> 2)]! >> (2 * (i & 3))) & 3;
-/** Of values from..to-1, how many have a byte k. */
-function countLonger(bytes: Uint8Array, lengths: number, from: number, to: number, k: number): number {
-  let n = 0;
-  for (let i = from; i < to; i++) n += (k - 1 - lengthOf(bytes, lengths, i)) >>> 31;
-  return n;
-}
-function addLonger(into: Uint32Array, bytes: Uint8Array, at: number, lengths: number, first: number, k: number): void {
-  for (let i = 0; i < into.length; i++)
-    if (lengthOf(bytes, lengths, first + i) >= k) into[i]! |= bytes[at++]! << (8 * k);
-}
-
 const ARRAYS = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array };
 function wholePart(column: Bytes, n: number, width: 1 | 2 | 4, shift: number): Part {
   let values: Uint8Array | Uint16Array | Uint32Array | undefined;

@@ -20,7 +20,7 @@ import { createTimeline } from './timeline.js';
 import { LEAF_WORDS, type Leaf, SECTION } from './words.js';
 import { type Direction, FRAME_WORDS, Writes } from './writes.js';
 
-/** What is opened stays in memory, so there must not be too much of it. */
+/** What is opened stays in memory, a megabyte or two a keyframe, so there must not be too much of it. */
 export interface Limits {
   /** A keyframe costs as much as the writes in so many events. */
   readonly keyframeEvents: number;
@@ -31,7 +31,7 @@ export interface Limits {
 }
 export const LIMITS: Limits = {
   keyframeEvents: 5 * CHUNK_EVENTS,
-  keyframes: 16,
+  keyframes: 32,
   slots: 2 ** 22,
   events: 80 * CHUNK_EVENTS,
 };
