@@ -2,33 +2,25 @@
 import type { Command } from 'commander';
 import type { Frame } from '../base/brand.js';
 import { Trouble } from '../base/trouble.js';
-import { hex, hex16, hex16OfPage } from '../base/u64.js';
-import { type Comparison, compareSpaces, type Mapped, type Side } from '../compare/moments.js';
+import { hex, hex16OfPage } from '../base/u64.js';
+import type { Side } from '../compare/moments.js';
 import { NO_FRAME } from '../events/kinds.js';
 import { JSON_VERSION } from '../events/text.js';
-import type { PagingFormat } from '../isa/isa.js';
+import type { Level, PagingFormat } from '../isa/isa.js';
 import type { Source } from '../recording/source.js';
-import { tablesAt } from '../state/tables-at.js';
-import { createTimeline } from '../state/timeline.js';
+import type { State } from '../state/state.js';
+import { LIMITS, type Limits, tablesAt } from '../state/tables-at.js';
 import { rootOfProcess } from '../views/process.js';
 import { rootAt } from '../views/slots.js';
 import { addressNumberOf, regionNamesOfPages, type SpaceRun, spaceMap, spaceRuns } from '../views/spaces.js';
 import { unpackPermissions } from '../views/tables.js';
 import { needFormat } from '../views/walk.js';
-import {
-  permissionText,
-  placeText,
-  sizeText,
-  type TableOptions,
-  tableOptions,
-  whenText,
-  wholePosition,
-} from './ask.js';
+import { permissionText, placeText, sizeText, type TableOptions, tableOptions, wholePosition } from './ask.js';
 import { fit, json, out, paint } from './output.js';
 import { countArgument, frameArgument, withRecording, work } from './session.js';
 import type { Verb } from './verb.js';
 
-type Options = TableOptions & {
+export type Options = TableOptions & {
   readonly diff?: string;
   readonly diffRoot?: Frame;
   readonly process?: number;
@@ -37,7 +29,7 @@ type Options = TableOptions & {
   readonly json?: true;
 };
 
-type Asked = TableOptions & Pick<Options, 'process'>;
+export type Asked = TableOptions & Pick<Options, 'process'>;
 
 export const define: Verb['define'] = (command: Command, run): void => {
   tableOptions(command)
@@ -68,14 +60,22 @@ each with the event that last wrote it, and exits with 1 if there is any differe
 };
 
 const map = (file: string, position: string, options: Options): Promise<number> =>
-  withRecording(file, source => {
+  withRecording(file, async source => {
     const seq = wholePosition(position, source, 'map');
     return options.diff !== undefined || options.diffRoot !== undefined || options.diffProcess !== undefined
-      ? diff(source, seq, options)
+      ? (await import('./map-diff.js')).diff(source, seq, options)
       : ranges(source, seq, options);
   });
 
-async function rootOf(source: Source, seq: number, options: Asked): Promise<Side['root']> {
+/** The tables at a position: read where somebody looks or, where all there is to read is too much, folded. */
+export async function tablesOf(source: Source, seq: number, limits: Limits = LIMITS): Promise<State> {
+  const tables = await work('going there', tablesAt(source, seq, limits));
+  if (tables) return tables;
+  const { createTimeline } = await import('../state/timeline.js');
+  return work('going there', createTimeline(source, { tablesOnly: true }).seek(seq));
+}
+
+export async function rootOf(source: Source, seq: number, options: Asked): Promise<Side['root']> {
   if (options.root !== undefined) return options.root;
   if (options.process !== undefined)
     return work('looking for the process', rootOfProcess(source, options.space, options.process, seq));
@@ -86,12 +86,13 @@ async function rootOf(source: Source, seq: number, options: Asked): Promise<Side
     );
   return { at: root.at };
 }
-const rootText = (root: Side['root']): string => hex(typeof root === 'number' ? root : Math.floor(root.at / 4096));
+export const rootText = (root: Side['root']): string =>
+  hex(typeof root === 'number' ? root : Math.floor(root.at / 4096));
 
 async function ranges(source: Source, seq: number, options: Options): Promise<number> {
   const format = needFormat(source, options.space);
   const root = await rootOf(source, seq, options);
-  const state = await work('going there', tablesAt(source, seq));
+  const state = await tablesOf(source, seq);
   const limits = options.frames ? { frames: true } : {};
   if (options.json) {
     const all = spaceMap(state, options.space, format, root, source.lexicon, limits);
@@ -112,82 +113,36 @@ async function ranges(source: Source, seq: number, options: Options): Promise<nu
   out(
     `root ${rootText(root)} at ${placeText(source, { seq })}: ${pagesText(pages)} mapped through ${found.tables} tables`,
   );
+  const lineOf = rangeLines(format);
   const regionOf = regionNamesOfPages(source.lexicon, format);
   let region: string | undefined;
   for (const run of found.runs) {
     const now = regionOf(run.page);
     if (now !== region) out(paint.bold(`---[ ${(region = now) ?? ''} ]---`));
     const frame = options.frames ? ` ${hex(Math.floor(run.target / 4096))}` : '';
-    out(fit(runText(format, run) + frame));
+    out(fit(lineOf(run) + frame));
   }
   if (found.truncated) out('... cut: more entries than anybody reads');
   return 0;
 }
 
 const pagesText = (pages: number): string => sizeText(BigInt(pages) << 12n);
-/** A range as ptdump prints it. Of numbers, not bigints: a new process that writes 15,000 lines is seen to. */
-function runText(format: PagingFormat, { page, pages, level, permissions }: SpaceRun): string {
-  const from = addressNumberOf(format, page);
-  const size = pagesText(pages).padStart(6);
-  return `${hex16OfPage(from)}-${hex16OfPage(from + pages * 4096)} ${size} ${permissionText(unpackPermissions(permissions))} ${level.name}`;
-}
-
-async function diff(source: Source, seq: number, options: Options): Promise<number> {
-  const timeline = createTimeline(source, { tablesOnly: true });
-  const format = needFormat(source, options.space);
-  const other = options.diff === undefined ? seq : wholePosition(options.diff, source, 'map --diff');
-  const side = async (at: number, ask: Asked): Promise<Side> => ({
-    space: options.space,
-    root: await rootOf(source, at, ask),
-    state: await work('going there', timeline.snapshot(at)),
-  });
-  const a = await side(seq, options);
-  const b = await side(other, otherSide(options));
-  const found = await work('comparing', compareSpaces(source, format, a, b));
-  if (options.json) printJson(found);
-  else {
-    out(`--- root ${rootText(a.root)} at ${placeText(source, { seq })}`);
-    out(`+++ root ${rootText(b.root)} at ${placeText(source, { seq: other })}`);
-    printText(source, found);
-  }
-  return found.differences.length > 0 ? 1 : 0;
-}
-
-/** What the other side of a comparison is: the same table or process, unless one is named for it. */
-function otherSide(options: Options): Asked {
-  const { root, process: pid, diffRoot, diffProcess, ...rest } = options;
-  if (diffRoot !== undefined) return { ...rest, root: diffRoot };
-  if (diffProcess !== undefined) return { ...rest, process: diffProcess };
-  if (root !== undefined) return { ...rest, root };
-  return pid === undefined ? rest : { ...rest, process: pid };
-}
-
-const sideText = (m: Mapped | undefined): string =>
-  m ? `${permissionText(m.permissions).replace(/ +/g, ' ').trim()} L${m.level} ${hex(m.frame)}` : '';
-
-function printText(source: Source, found: Comparison): void {
-  const colour = { '+': paint.blue, '-': paint.orange, '~': paint.bold };
-  for (const d of found.differences) {
-    const what = d.before && d.after ? `${sideText(d.before)} -> ${sideText(d.after)}` : sideText(d.after ?? d.before);
-    out(
-      `${colour[d.sign](`${d.sign} ${hex16(d.from)}-${hex16(d.from + d.bytes)} ${sizeText(d.bytes).padStart(6)}`)} ${what}  ${paint.dim(`written ${whenText(source, d.writer)}`)}`,
-    );
-  }
-  if (found.truncated) out('... cut: more entries than anybody reads');
-}
-function printJson(found: Comparison): void {
-  const side = (m: Mapped | undefined): unknown =>
-    m ? { level: m.level, ...m.permissions, frame: hex(m.frame) } : null;
-  for (const d of found.differences)
-    json({
-      v: JSON_VERSION,
-      sign: d.sign,
-      from: `0x${hex(d.from)}`,
-      bytes: `0x${hex(d.bytes)}`,
-      before: side(d.before),
-      after: side(d.after),
-      region: d.region ?? null,
-      slot: `0x${hex(d.slot)}`,
-      writer: d.writer,
-    });
+/** Lines of ranges as ptdump prints them. Of numbers, not bigints, and what most lines have in common is made once. */
+export function rangeLines(format: PagingFormat): (run: SpaceRun) => string {
+  const made = new Map<Level, Map<number, string>>();
+  const kindText = ({ pages, level, permissions }: SpaceRun): string => {
+    let ofLevel = made.get(level);
+    if (!ofLevel) made.set(level, (ofLevel = new Map()));
+    const key = pages * 16 + permissions;
+    let text = ofLevel.get(key);
+    if (text === undefined) {
+      text = `${pagesText(pages).padStart(6)} ${permissionText(unpackPermissions(permissions))} ${level.name}`;
+      ofLevel.set(key, text);
+    }
+    return text;
+  };
+  return run => {
+    const from = addressNumberOf(format, run.page);
+    return `${hex16OfPage(from)}-${hex16OfPage(from + run.pages * 4096)} ${kindText(run)}`;
+  };
 }

@@ -9,7 +9,7 @@ import { decodeColumn, skipColumn } from './column-decode.js';
 const WORD = 2 ** 32;
 /** No kind has this number here. */
 const UNKNOWN = 255;
-const scratch = { kinds: new Scratch(), low: new Scratch(), high: new Scratch() };
+const scratch = { kinds: new Scratch(), low: new Scratch(), high: new Scratch(), places: new Scratch() };
 
 /** The order of events: of what kind each is, and which of its kind. */
 export interface Order {
@@ -157,32 +157,32 @@ function decodeCauses(from: Bytes, kinds: Uint8Array, table: Uint8Array): Uint32
   decodeColumn(from, flags);
   const caused = new Uint8Array(256);
   table.forEach((kind, n) => {
-    caused[kind] = flags[n]!;
+    caused[kind] = flags[n] === 0 ? 0 : 1;
   });
+  // Where the events of those kinds are. Whether the next is one is not asked, since nobody could foretell it.
+  const places = scratch.places.of(kinds.length + 1);
   let events = 0;
-  for (let i = 0; i < kinds.length; i++) if (caused[kinds[i]!]) events++;
+  for (let i = 0; i < kinds.length; i++) {
+    places[events] = i;
+    events += caused[kinds[i]!]!;
+  }
   const runs = from.u32();
   if (runs > events) throw new Trouble(`${runs} runs of causes in ${events} events`);
-  const lengths = new Uint32Array(runs);
-  const distances = new Uint32Array(runs === 0 ? events : runs);
+  const lengths = scratch.low.of(runs).subarray(0, runs);
+  const several = runs === 0 ? events : runs;
+  const distances = scratch.high.of(several).subarray(0, several);
   decodeColumn(from, lengths);
   decodeColumn(from, distances);
-  if (runs > 0 && lengths.reduce((sum, n) => sum + n, 0) !== events)
-    throw new Trouble('its runs of causes do not fit its events');
-  let left = 0;
-  let cause = -Infinity;
-  for (let i = 0, n = 0; i < kinds.length; i++) {
-    if (!caused[kinds[i]!]) continue;
-    if (runs === 0) {
-      back[i] = distances[n++]!;
-      continue;
-    }
-    for (; left === 0; n++) {
-      left = lengths[n]!;
-      cause = distances[n] === 0 ? -Infinity : i - distances[n]!;
-    }
-    left--;
-    if (cause !== -Infinity) back[i] = i - cause;
+  if (runs === 0) {
+    for (let n = 0; n < events; n++) back[places[n]!] = distances[n]!;
+    return back;
+  }
+  if (lengths.reduce((sum, n) => sum + n, 0) !== events) throw new Trouble('its runs of causes do not fit its events');
+  for (let run = 0, n = 0; run < runs; run++) {
+    const end = n + lengths[run]!;
+    const cause = places[n]! - distances[run]!;
+    if (distances[run] === 0) n = end;
+    else for (; n < end; n++) back[places[n]!] = places[n]! - cause;
   }
   return back;
 }

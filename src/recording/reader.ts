@@ -248,10 +248,11 @@ class FileRecording implements Recording {
   /** Brings what is kept of the directory up to date. */
   private learn(): void {
     const { chunks, directory } = this;
+    const { kindHere } = this.reading;
     if (chunks.length > 0 && chunks.length === directory.chunks.length + 1) chunks.pop();
     while (chunks.length > directory.chunks.length) chunks.pop();
-    for (let n = chunks.length; n < directory.chunks.length; n++) chunks.push(this.infoOf(directory.chunks[n]!));
-    if (this.tail) chunks.push(this.infoOf(this.tail.head));
+    for (let n = chunks.length; n < directory.chunks.length; n++) chunks.push(new Info(directory.chunks[n]!, kindHere));
+    if (this.tail) chunks.push(new Info(this.tail.head, kindHere));
     this.lastChunk = undefined;
     this.symbolList = undefined;
     if (this.opened) this.updateIndex();
@@ -266,22 +267,6 @@ class FileRecording implements Recording {
   }
   private *blocksFrom(seq: number): Generator<Block> {
     for (let n = this.chunkOf(seq); n < this.chunks.length; n++) yield this.chunk(n);
-  }
-
-  private infoOf({ first, count, firstTicks, lastTicks, chain, regsMask, rows }: ChunkHead): ChunkInfo {
-    const counts = new Uint32Array(KIND_NAMES.length);
-    rows.forEach((n, k) => {
-      counts[this.reading.kindHere[k]!] = n;
-    });
-    return {
-      first,
-      count,
-      firstTicks,
-      lastTicks,
-      chain: Buffer.from(chain).toString('hex'),
-      regsMask: u64(regsMask[0], regsMask[1]),
-      counts,
-    };
   }
 
   private cached(key: number, place: ChunkPlace, like?: Block): Block {
@@ -336,6 +321,39 @@ class FileRecording implements Recording {
         throw new Trouble(`${this.name}: damaged at byte ${place.offset}: ${error.message}`);
       throw error;
     }
+  }
+}
+
+/** Of a thousand chunks somebody asks for the counts of a few. */
+class Info implements ChunkInfo {
+  readonly first: number;
+  readonly count: number;
+  readonly firstTicks: number;
+  readonly lastTicks: number;
+  private readonly head: ChunkHead;
+  private readonly kindHere: Uint8Array;
+  private made: Uint32Array | undefined;
+
+  constructor(head: ChunkHead, kindHere: Uint8Array) {
+    this.first = head.first;
+    this.count = head.count;
+    this.firstTicks = head.firstTicks;
+    this.lastTicks = head.lastTicks;
+    this.head = head;
+    this.kindHere = kindHere;
+  }
+  get chain(): string {
+    return Buffer.from(this.head.chain).toString('hex');
+  }
+  get regsMask(): bigint {
+    return u64(this.head.regsMask[0], this.head.regsMask[1]);
+  }
+  get counts(): Uint32Array {
+    if (this.made) return this.made;
+    this.made = new Uint32Array(KIND_NAMES.length);
+    const { rows } = this.head;
+    for (let k = 0; k < rows.length; k++) this.made[this.kindHere[k]!] = rows[k]!;
+    return this.made;
   }
 }
 

@@ -15,22 +15,13 @@ import { Trouble } from '../base/trouble.js';
 import type { Block } from '../events/block.js';
 import { type Changes, changesOf, flip, LINE_SHIFT, LINE_WORDS } from './changes.js';
 import type { Delta } from './deltas.js';
+import { type NewGroup, nextTree } from './next-tree.js';
 import { Places } from './places.js';
 import type { Range } from './ranges.js';
 import type { Words } from './state.js';
 import type { Still } from './stills.js';
 import { EVERYTHING, fold, type Wanted } from './sweep.js';
-import {
-  type Beside,
-  EMPTY_TREE,
-  type Ending,
-  GROUP_LEAVES,
-  leafOf,
-  type NewGroup,
-  nextTree,
-  type Task,
-  type Tree,
-} from './tree.js';
+import { type Beside, EMPTY_TREE, type Ending, GROUP_LEAVES, leafOf, type Task, type Tree } from './tree.js';
 import { LEAF_SHIFT, LEAF_WORDS, type Leaf, SECTIONS } from './words.js';
 
 /** Ranges of one host address space: sixteen times what Linux allows a process. */

@@ -16,7 +16,6 @@ import { SPACES, type Space } from '../events/kinds.js';
 import type { Keyframe, Source } from '../recording/source.js';
 import { entryBytesOf } from './formats.js';
 import { State, type Words } from './state.js';
-import { createTimeline } from './timeline.js';
 import { LEAF_WORDS, type Leaf, SECTION } from './words.js';
 import { type Direction, FRAME_WORDS, Writes } from './writes.js';
 
@@ -47,17 +46,16 @@ interface Way {
 }
 
 /**
- * The page tables at event `seq` (-1: before the first), which must be in the recording, and nothing else of the state. Where
- * too much would have to be opened, a timeline goes there.
+ * The page tables at event `seq` (-1: before the first), which must be in the recording, and nothing else of the state.
+ * Undefined where too much would have to be opened: a timeline can go there.
  */
-export function* tablesAt(source: Source, seq: number, limits: Limits = LIMITS): Work<State> {
+export function* tablesAt(source: Source, seq: number, limits: Limits = LIMITS): Work<State | undefined> {
   const target = seq + 1;
   assert(target >= 0 && target <= source.count, `tables at event ${seq} of ${source.count}`);
   const way = wayTo(source, target, limits);
   const fits = way.keyframes <= limits.keyframes && way.to - way.from <= limits.events;
   const opened = fits ? yield* open(source, way, limits) : undefined;
-  if (!opened) return yield* createTimeline(source, { tablesOnly: true }).seek(seq);
-  return new State(new TablesAt(source, target, opened));
+  return opened && new State(new TablesAt(source, target, opened));
 }
 
 /** The nearest way to before event `target`. */

@@ -62,37 +62,41 @@ export function unpackColumn(words: Uint32Array, at: number, n: number, values: 
   }
   const groups = Math.ceil(n / GROUP);
   const widthsAt = at + 1;
-  let word = widthsAt + ((groups + 3) >> 2);
-  const end = word + count;
-  if (end > words.length || shift > 31) return -1;
-  let acc = words[word++]!;
-  let left = 32;
-  for (let g = 0; g < groups; g++) {
+  const dataAt = widthsAt + ((groups + 3) >> 2);
+  const end = dataAt + count;
+  if (end > words.length || shift > 31 || wordsOf(words, widthsAt, n, groups) !== count) return -1;
+  // With one more word than there is: whoever takes a value from two words takes the last one so too.
+  if (count >= data.length) data = new Int32Array(2 * count);
+  data.set(words.subarray(dataAt, end));
+  for (let g = 0, bit = 0; g < groups; g++) {
     const width = (words[widthsAt + (g >> 2)]! >>> (8 * (g & 3))) & 0xff;
     const stop = Math.min(n, (g + 1) * GROUP);
-    if (width === 0) {
-      values.fill(0, g * GROUP, stop);
-      continue;
-    }
-    if (width > 32) return -1;
-    const mask = width === 32 ? 0xffff_ffff : (1 << width) - 1;
-    for (let i = g * GROUP; i < stop; i++) {
-      let v: number;
-      if (left >= width) {
-        v = acc & mask;
-        left -= width;
-        acc = width === 32 ? 0 : acc >>> width;
-      } else {
-        if (word >= end) return -1;
-        const next = words[word++]!;
-        v = (left === 0 ? next : acc | (next << left)) & mask;
-        const taken = width - left;
-        acc = taken === 32 ? 0 : next >>> taken;
-        left = 32 - taken;
-      }
-      values[i] = v << shift;
-    }
+    if (width === 0) values.fill(0, g * GROUP, stop);
+    else bit = unpackGroup(bit, width, shift, values, g * GROUP, stop);
   }
-  if (word !== end) return -1;
   return end;
+}
+let data = new Int32Array(2048);
+
+/** Words that the values take, by the widths of their groups; -1 where one is no width. */
+function wordsOf(words: Uint32Array, widthsAt: number, n: number, groups: number): number {
+  let bits = 0;
+  for (let g = 0; g < groups; g++) {
+    const width = (words[widthsAt + (g >> 2)]! >>> (8 * (g & 3))) & 0xff;
+    if (width > 32) return -1;
+    bits += width * (Math.min(n, (g + 1) * GROUP) - g * GROUP);
+  }
+  return Math.ceil(bits / 32);
+}
+
+/** Values from..to-1 of a group, from a bit of the data on. No branch asks whether a value lies in two words: it may always. */
+function unpackGroup(bit: number, width: number, shift: number, values: Uint32Array, from: number, to: number): number {
+  const mask = width === 32 ? -1 : (1 << width) - 1;
+  let at = bit;
+  for (let i = from; i < to; i++, at += width) {
+    const word = at >>> 5;
+    const low = at & 31;
+    values[i] = (((data[word]! >>> low) | ((data[word + 1]! << 1) << (31 - low))) & mask) << shift;
+  }
+  return at;
 }

@@ -3,6 +3,15 @@ import { Recent } from '../../base/recent.js';
 
 const WORD = 2 ** 32;
 
+/** Columns of some rows of a list; they may be longer than those. */
+export interface Picked {
+  readonly keys: Float64Array;
+  readonly values: Uint32Array;
+  readonly notes: Uint32Array;
+  /** The value of the row behind each, if that has the same key; else Infinity. */
+  readonly next: Float64Array;
+}
+
 /**
  * Rows of a list. Key and value lie side by side: who looks for single rows among millions waits for memory, and so does it
  * once a row. Keys are kept as what they are above the first, which is seldom more than a word; notes are mostly all the same.
@@ -45,6 +54,26 @@ export class ListBlock {
   }
   note(i: number): number {
     return this.notes ? this.notes[i]! : this.onlyNote;
+  }
+  /**
+   * Sets number m and the next of `into` to those rows of the list, `rows[m]` and so on, that are in this block; of the last row of
+   * the block it is not known which is behind it.
+   * @returns the number of the first that is not
+   */
+  pick(rows: Uint32Array, m: number, { keys, values, notes, next }: Picked): number {
+    const { first, n, pairs, base, high, onlyNote, notes: own } = this;
+    const end = first + n;
+    let k = m;
+    for (; k < rows.length && rows[k]! < end; k++) {
+      const i = rows[k]! - first;
+      const low = pairs[2 * i]!;
+      keys[k] = high ? base + low + high[i]! * WORD : base + low;
+      values[k] = pairs[2 * i + 1]!;
+      notes[k] = own ? own[i]! : onlyNote;
+      const same = i + 1 < n && pairs[2 * i + 2] === low && (!high || high[i + 1] === high[i]);
+      next[k] = same ? pairs[2 * i + 3]! : Infinity;
+    }
+    return k;
   }
   /** About what it takes in memory. */
   get bytes(): number {

@@ -12,7 +12,7 @@
  */
 import { Trouble } from '../../base/trouble.js';
 import { columnWords, packColumn, unpackColumn } from './bits.js';
-import { type BlockCache, ListBlock } from './list-block.js';
+import { type BlockCache, ListBlock, type Picked } from './list-block.js';
 
 export const BLOCK_ROWS = 1024;
 export const FENCE_BYTES = 24;
@@ -94,15 +94,6 @@ export class ListWriter {
     this.fences.length = 0;
     return done;
   }
-}
-
-/** Columns of some rows of a list; they may be longer than those. */
-export interface Picked {
-  readonly keys: Float64Array;
-  readonly values: Uint32Array;
-  readonly notes: Uint32Array;
-  /** The value of the row behind each, if that has the same key; else Infinity. */
-  readonly next: Float64Array;
 }
 
 /** A block as it is stored. */
@@ -234,21 +225,14 @@ export class ListReader {
     return picked;
   }
   /** Picks those of `rows` from number m on that are in block b, and returns the number of the next. */
-  private pickFrom(b: number, rows: Uint32Array, m: number, { keys, values, notes, next }: Picked): number {
+  private pickFrom(b: number, rows: Uint32Array, m: number, into: Picked): number {
     const block = this.block(b);
-    const { first, n } = block;
-    const fences = this.getFences();
-    const [behind, behindValue] = b + 1 < fences.keys.length ? [fences.keys[b + 1]!, fences.values[b + 1]!] : [-1, 0];
-    for (; m < rows.length && rows[m]! - first < n; m++) {
-      const i = rows[m]! - first;
-      const key = block.key(i);
-      keys[m] = key;
-      values[m] = block.value(i);
-      notes[m] = block.note(i);
-      if (i + 1 < n) next[m] = block.key(i + 1) === key ? block.value(i + 1) : Infinity;
-      else next[m] = behind === key ? behindValue : Infinity;
-    }
-    return m;
+    const { keys, values } = this.getFences();
+    const end = block.pick(rows, m, into);
+    // The row behind the last one of a block is the first of the next.
+    const last = end - 1;
+    if (rows[last] === block.first + block.n - 1 && keys[b + 1] === into.keys[last]) into.next[last] = values[b + 1]!;
+    return end;
   }
 
   private damaged(b: number): Trouble {
