@@ -5,7 +5,8 @@
  *   four at once  since a turn of a loop costs as much as what is done in it; so behind n values there are always zeros
  *   Int32Array    from which every word is a small integer: of u32 the first one above 2^31 throws the compiled code away
  *   slices        of at most SLICE values a call: a function that returns often is compiled once and for all, one that is
- *                 replaced in the midst of its loop has to be compiled again for what comes behind the loop
+ *                 replaced in the midst of its loop has to be compiled again for what comes behind the loop. So too a loop
+ *                 stands in a function of its own, with nothing behind it
  */
 import { ByteScratch, Scratch, type Sink, WordScratch } from './bytes.js';
 import { CONSTANT, FEW, FLAT, NEAR, type Numbers, OTHER, PACKED, type Trait, VARIED } from './column-tags.js';
@@ -40,15 +41,30 @@ function constant(out: Sink, value: number): void {
   out.u32(value);
 }
 
-function encode8(out: Sink, values: Uint8Array, n: number): void {
+/** True if all values are the first one. */
+function areAlike(values: Uint8Array, n: number): boolean {
   let i = 1;
   while (i < n && values[i] === values[0]) i++;
-  if (i === n) {
+  return i === n;
+}
+function wordsAreAlike(words: Int32Array, n: number): boolean {
+  let i = 1;
+  while (i < n && words[i] === words[0]) i++;
+  return i === n;
+}
+/** All values, or-ed; from 16 on it may be those of some. */
+function bitsOf(values: Uint8Array, n: number): number {
+  let all = 0;
+  for (let i = 0; i < n && all < 16; i++) all |= values[i]!;
+  return all;
+}
+
+function encode8(out: Sink, values: Uint8Array, n: number): void {
+  if (areAlike(values, n)) {
     constant(out, values[0]!);
     return;
   }
-  let all = 0;
-  for (i = 0; i < n && all < 16; i++) all |= values[i]!;
+  const all = bitsOf(values, n);
   if (all < 16) encodePacked(out, values, n, all < 2 ? 1 : all < 4 ? 2 : 4);
   else {
     out.u8(FLAT);
@@ -69,20 +85,20 @@ function encodePacked(out: Sink, values: Uint8Array, n: number, width: number): 
   out.u8(width);
   const size = (n * width + 7) >> 3;
   out.need(size);
-  const { bytes, at } = out;
-  for (let k = 0, i = 0; k < size; k++) {
+  pack(values, n, width, out.bytes, out.at);
+  out.run(out.at, size);
+  out.at += size;
+}
+function pack(values: Uint8Array, n: number, width: number, bytes: Uint8Array, at: number): void {
+  for (let k = at, i = 0; i < n; k++) {
     let packed = 0;
     for (let shift = 0; shift < 8 && i < n; shift += width) packed |= values[i++]! << shift;
-    bytes[at + k] = packed;
+    bytes[k] = packed;
   }
-  out.run(at, size);
-  out.at += size;
 }
 
 function encode16(out: Sink, values: Uint16Array, n: number): void {
-  let i = 1;
-  while (i < n && values[i] === values[0]) i++;
-  if (i === n) {
+  if (values.subarray(0, n).every(v => v === values[0])) {
     constant(out, values[0]!);
     return;
   }
@@ -91,15 +107,16 @@ function encode16(out: Sink, values: Uint16Array, n: number): void {
   const plane = scratch.plane.of(n);
   plane.set(values.subarray(0, n)); // the lowest byte of each
   encode8(out, plane, n);
-  for (i = 0; i < n; i++) plane[i] = values[i]! >>> 8;
+  highBytes(values, n, plane);
   encode8(out, plane, n);
+}
+function highBytes(values: Uint16Array, n: number, plane: Uint8Array): void {
+  for (let i = 0; i < n; i++) plane[i] = values[i]! >>> 8;
 }
 
 /** @param words n of them, and zeros */
 function encode32(out: Sink, words: Int32Array, n: number, trait: Trait): void {
-  let i = 1;
-  while (i < n && words[i] === words[0]) i++;
-  if (i === n) {
+  if (wordsAreAlike(words, n)) {
     constant(out, words[0]!);
     return;
   }
