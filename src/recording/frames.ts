@@ -95,9 +95,9 @@ export interface FrameHeader {
 /** Flag: the thing goes on in the next frame of this type. */
 export const MORE = 1;
 
-/** Header and payload of a frame as they are in the file. */
-export function frameBytes(type: FrameType, count: number, first: number, flags: number, payload: Uint8Array): Buffer {
-  const out = Buffer.allocUnsafe(FRAME_BYTES + payload.length);
+/** The header of a frame as it is in the file, before the payload. */
+export function frameHead(type: FrameType, count: number, first: number, flags: number, payload: Uint8Array): Buffer {
+  const out = Buffer.alloc(FRAME_BYTES);
   out.writeUInt32LE(FRAME_MAGIC, 0);
   out.writeUInt32LE(payload.length, 4);
   out.writeUInt32LE(crc32(payload), 8);
@@ -107,7 +107,6 @@ export function frameBytes(type: FrameType, count: number, first: number, flags:
   out.writeUInt8(0, 25);
   out.writeUInt16LE(flags, 26);
   out.writeUInt32LE(crc32(out.subarray(0, 28)), 28);
-  out.set(payload, FRAME_BYTES);
   return out;
 }
 

@@ -6,7 +6,7 @@
  * keyframe after each 64 chunks (or when their builder has enough) and at the end.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, writevSync } from 'node:fs';
 import { reasonOf, Trouble } from '../base/trouble.js';
 import type { Block } from '../events/block.js';
 import { EMPTY_LEXICON, type Lexicon } from '../events/lexicon.js';
@@ -22,7 +22,7 @@ import {
   packSymbols,
   SHA_BYTES,
 } from './envelopes.js';
-import { FORMAT_VERSION, FRAME, FRAME_BYTES, type FrameType, frameBytes, headerBytes, idOf, MORE } from './frames.js';
+import { FORMAT_VERSION, FRAME, FRAME_BYTES, type FrameType, frameHead, headerBytes, idOf, MORE } from './frames.js';
 import type { Payloads } from './index/segments.js';
 import { type Indexer, type MakeIndexer, placedIndexer } from './indexer.js';
 import { LAYOUT } from './layout.js';
@@ -139,7 +139,7 @@ export class Scribe {
     const payload = packChunk(envelope);
     this.settle(true);
     this.replaceTail();
-    this.put(frameBytes(FRAME.tail, block.count, block.first, 0, payload));
+    this.put(frameHead(FRAME.tail, block.count, block.first, 0, payload), payload);
     this.tailed = true;
   }
 
@@ -158,7 +158,7 @@ export class Scribe {
     this.settle(true);
     const payload = packFooter(this.directory, LAYOUT.length, this.at);
     this.replaceTail();
-    this.put(frameBytes(FRAME.footer, this.directory.places.length, 0, 0, payload));
+    this.put(frameHead(FRAME.footer, this.directory.places.length, 0, 0, payload), payload);
     this.io(() => closeSync(this.fd));
     return {
       events: this.directory.events,
@@ -223,7 +223,7 @@ export class Scribe {
     this.replaceTail();
     const frame = { type, bytes: payload.length, payloadCrc: 0, count, first, flags };
     this.directory.add(placeOf(frame, this.at), extra);
-    this.put(frameBytes(type, count, first, flags, payload));
+    this.put(frameHead(type, count, first, flags, payload), payload);
     this.at += FRAME_BYTES + payload.length;
   }
 
@@ -233,10 +233,16 @@ export class Scribe {
     this.tailed = false;
   }
 
-  private put(bytes: Uint8Array): void {
+  /** Writes one after the other, from `at` on. */
+  private put(...parts: Uint8Array[]): void {
     this.io(() => {
-      for (let done = 0; done < bytes.length; )
-        done += writeSync(this.fd, bytes, done, bytes.length - done, this.at + done);
+      let { at } = this;
+      for (let next = parts[0]; next; next = parts[0]) {
+        let done = writevSync(this.fd, parts, at);
+        at += done;
+        for (; parts[0] && done >= parts[0].length; parts.shift()) done -= parts[0].length;
+        if (parts[0]) parts[0] = parts[0].subarray(done);
+      }
     });
   }
 

@@ -8,7 +8,7 @@ import { afterAll } from 'vitest';
 import { type Block, CHUNK_TICKS } from '../../src/events/block.js';
 import { type Draft, KIND_NAMES } from '../../src/events/kinds.js';
 import type { Lexicon } from '../../src/events/lexicon.js';
-import { FRAME_BYTES } from '../../src/recording/frames.js';
+import { FRAME_BYTES, frameHead } from '../../src/recording/frames.js';
 import { openRecording, type Recording } from '../../src/recording/reader.js';
 import { createRecording, type Recorder, type WriterOptions } from '../../src/recording/writer.js';
 import { draftOf } from '../events/arbitrary.js';
@@ -152,3 +152,7 @@ export function randomBelow(seed: number): (n: number) => number {
     return ((t ^ (t >>> 14)) >>> 0) % n;
   };
 }
+
+/** A whole frame as it is in the file. */
+export const frameBytes = (...frame: Parameters<typeof frameHead>): Buffer =>
+  Buffer.concat([frameHead(...frame), frame[4]]);

@@ -16,12 +16,12 @@ import { eventText, fieldsText, lineOf } from '../../src/events/text.js';
 import { Sink } from '../../src/recording/bytes.js';
 import { encodeBody, Registers } from '../../src/recording/codec.js';
 import { packChunk } from '../../src/recording/envelopes.js';
-import { FORMAT_VERSION, FRAME, frameBytes, headerBytes } from '../../src/recording/frames.js';
+import { FORMAT_VERSION, FRAME, headerBytes } from '../../src/recording/frames.js';
 import { LAYOUT, type Layout, planOf } from '../../src/recording/layout.js';
 import { packBody } from '../../src/recording/pieces.js';
 import { openRecording, type Recording } from '../../src/recording/reader.js';
 import { verify } from '../../src/recording/verify.js';
-import { CHECKPOINTS, HEADER, scratchDir } from './make.js';
+import { CHECKPOINTS, frameBytes, HEADER, scratchDir } from './make.js';
 
 const dir = scratchDir();
 const fixtures = join(dirname(fileURLToPath(import.meta.url)), '..', 'fixtures', 'recordings');

@@ -7,12 +7,13 @@ import { describe, expect, it } from 'vitest';
 import { Trouble } from '../../src/base/trouble.js';
 import { finish } from '../../src/base/work.js';
 import { CHUNK_EVENTS } from '../../src/events/block.js';
-import { FRAME, FRAME_BYTES, frameBytes, msgpack } from '../../src/recording/frames.js';
+import { FRAME, FRAME_BYTES, msgpack } from '../../src/recording/frames.js';
 import { openRecording } from '../../src/recording/reader.js';
 import { verify } from '../../src/recording/verify.js';
 import { createRecording } from '../../src/recording/writer.js';
 import {
   digestOf,
+  frameBytes,
   frameOffsets,
   HEADER,
   makeRecording,

@@ -90,6 +90,10 @@ export class Builder implements IndexBuilder {
   private readonly mappers = new Rows(4);
   private readonly ledger = new Rows(4);
   private readonly covers = new Rows(4);
+  /** Tables adopted before anything was written, while that is so: keys of COVERS. */
+  private readonly untouched = new Untouched();
+  /** Rows of `slots` that were not needed. */
+  private spared = 0;
   private readonly lastSlots = new LastSlots();
   private readonly lastNumbers = new LastNumbers();
   private readonly others = new Others();
@@ -114,7 +118,7 @@ export class Builder implements IndexBuilder {
   }
 
   get full(): boolean {
-    return this.slots.n >= ROWS_MAX || this.others.full;
+    return this.slots.n + this.spared >= ROWS_MAX || this.others.full;
   }
 
   add(block: Block): void {
@@ -134,6 +138,7 @@ export class Builder implements IndexBuilder {
     if (rows[ADOPT] === 0 && rows[RELEASE] === 0)
       this.addWrites(block.col.pte, order, rowsFrom(order, PTE, from), base);
     else this.addInOrder(block, from, base);
+    if (rows[PTE]! > 0) this.untouched.end();
     FRAME_KINDS.forEach((name, which) => {
       const kind = KIND[name];
       this.addNumbers(block.col[name], which, order.events(kind), rowsFrom(order, kind, from), base);
@@ -153,8 +158,11 @@ export class Builder implements IndexBuilder {
     const { kind, row, count } = block;
     for (let i = from; i < count; i++) {
       const k = kind[i]!;
-      if (k === PTE) this.addWrite(block.col.pte, row[i]!, base + i);
-      else if (k === ADOPT || k === RELEASE) this.addTable(block, k, row[i]!, base + i);
+      if (k === ADOPT || k === RELEASE) this.addTable(block, k, row[i]!, base + i);
+      else if (k === PTE) {
+        this.untouched.end();
+        this.addWrite(block.col.pte, row[i]!, base + i);
+      }
     }
   }
 
@@ -194,11 +202,18 @@ export class Builder implements IndexBuilder {
     const level = this.targets.levelIn(c.format[r]!, space, c.level[r]!);
     slots.need(items + CHUNK_EVENTS); // and still room for the rest of the block
     const { words } = slots;
+    // Of a table that nothing was known of before the first event, entries that are zero as they were say nothing.
+    if (!adopted) this.untouched.end();
+    const sparing = this.first === 0 && this.untouched.add(space, c.table[r]!, c.offset[r]!, items * stride);
     for (let i = 0; i < items; i++) {
-      const n = slots.add();
-      const at = c.offset[r]! + i * stride;
       const lo = c.entriesLo[start + i]!;
       const hi = c.entriesHi[start + i]!;
+      if (sparing && (lo | hi) === 0) {
+        this.spared++;
+        continue;
+      }
+      const n = slots.add();
+      const at = c.offset[r]! + i * stride;
       const frame = frameOf(level, lo, hi);
       const size = frame < 0 ? NOWHERE : sizeOf(level!, lo, hi);
       const how = adopted ? ADOPTED : RELEASED;
@@ -265,7 +280,8 @@ export class Builder implements IndexBuilder {
   }
 
   private clear(): void {
-    this.slots.n = this.ledger.n = this.covers.n = this.mappers.n = 0;
+    this.slots.n = this.ledger.n = this.covers.n = this.mappers.n = this.spared = 0;
+    this.untouched.end();
     this.first = this.end;
   }
 
@@ -373,6 +389,28 @@ export class Builder implements IndexBuilder {
   }
 }
 
+/** Frames in which tables were adopted at the very beginning, each once, before anything else was said of any entry. */
+class Untouched {
+  private frames: Set<number> | undefined = new Set();
+
+  /** Adds the frames that a table touches; false if one is there already, or the beginning is over. */
+  add(space: number, table: number, offset: number, bytes: number): boolean {
+    const { frames } = this;
+    if (!frames) return false;
+    let fresh = true;
+    for (let frame = table + (offset >>> 12); frame * 4096 < table * 4096 + offset + bytes; frame++) {
+      const key = coverKey(space, frame);
+      fresh &&= !frames.has(key);
+      frames.add(key);
+    }
+    return fresh;
+  }
+  /** The beginning is over. */
+  end(): void {
+    this.frames = undefined;
+  }
+}
+
 const UNKNOWN = -1;
 /** What the row before left of the same entry: a size, NOWHERE, or UNKNOWN where there is none. */
 class EntryBefore {
@@ -414,9 +452,10 @@ function written(writer: ListWriter): Written {
   return { ...list, bytes: list.bytes.slice() };
 }
 
+/** In shared memory, since it may be made in a worker: a message would copy it twice. */
 function assemble(lists: readonly Written[]): Uint8Array {
   const bytes = lists.reduce((sum, l) => sum + l.blocks * FENCE_BYTES + l.bytes.length, HEAD_BYTES);
-  const out = new Uint8Array(bytes);
+  const out = new Uint8Array(new SharedArrayBuffer(bytes));
   const view = new DataView(out.buffer);
   view.setUint32(0, INDEX_VERSION, true);
   let at = HEAD_BYTES;

@@ -95,7 +95,7 @@ export function encodeKeyframe(parts: KeyframeParts): Uint8Array {
     out.at += block.length;
   }
   const { table, stored } = packBody(out.bytes.subarray(0, out.at), out.cuts);
-  const payload = new Uint8Array(4 + table.length + stored.length);
+  const payload = new Uint8Array(new SharedArrayBuffer(4 + table.length + stored.length)); // as an index, see build.ts
   new DataView(payload.buffer).setUint32(0, table.length / 8, true);
   payload.set(table, 4);
   payload.set(stored, 4 + table.length);

@@ -242,6 +242,34 @@ function inFrames({ slots }: Keyframe, places: Iterable<string>): Map<string, bi
 }
 
 describe('a keyframe', () => {
+  it('leaves out zeros of tables that were there from the beginning, but none that anything came before', () => {
+    const { log, blocks } = newLog();
+    let ticks = 0;
+    const put = (draft: object): number =>
+      log.put({ space: 'guest', ticks: ticks++, vcpu: 0, cause: -1, bytes: 8, ...draft } as unknown as Draft);
+    const adopt = (table: number, offset: number, ...entries: bigint[]): number =>
+      put({ kind: 'adopt', table, offset, level: 1, format: 0, entries });
+    adopt(16, 0, 0x1001n, 0n);
+    adopt(17, 0, 0x2001n, 0n);
+    adopt(17, 0, 0n, 0n); // the same table anew: zero where something was
+    adopt(18, 4088, 0n, 0x3001n); // reaches into 19
+    adopt(19, 0, 0n, 0n);
+    put({ kind: 'pte', table: 20, offset: 8, level: 1, path: 0, stack: 0, old: 0n, new: 0x4001n });
+    adopt(20, 0, 0x5001n, 0n);
+    adopt(21, 0, 0n, 0x6001n);
+    log.flush();
+    const { keyframes } = indexed(blocks, 1);
+    const { frame, offset, lo } = decodeKeyframe(keyframes[0]!).slots;
+    expect(Array.from(frame, (f, i) => [f, offset[i], lo[i]])).toEqual([
+      [16, 0, 0x1001],
+      [17, 0, 0],
+      [19, 0, 0],
+      [20, 0, 0x5001],
+      [20, 8, 0],
+      [21, 8, 0x6001],
+    ]);
+  });
+
   it.each([11, 12, 13])('is what folding its span changes (seed %i)', seed => {
     const { blocks, events } = makeWorld(seed, 1000, 120);
     const { keyframes, segments } = indexed(blocks, 2);
