@@ -16,8 +16,8 @@ import { watched } from './session.js';
 /** A way to run `source` again, or why there is none. */
 export async function rerunFor(source: Source): Promise<Rerun | string> {
   try {
-    const { rerunOf, whyNoRerun } = await import('../session/detail.js');
-    return whyNoRerun(source) ?? rerunOf(source);
+    const { whyNoRerun } = await import('../session/may-rerun.js');
+    return whyNoRerun(source) ?? (await import('../session/detail.js')).rerunOf(source);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND')
       return 'this program was made without emulator';

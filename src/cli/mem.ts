@@ -7,7 +7,7 @@ import { hex, hex16, parseHex } from '../base/u64.js';
 import { NO_FRAME } from '../events/kinds.js';
 import { JSON_VERSION } from '../events/text.js';
 import type { Source } from '../recording/source.js';
-import { whyNoRerun } from '../session/detail.js';
+import { whyNoRerun } from '../session/may-rerun.js';
 import { memoryAt } from '../session/memory.js';
 import { formatPosition, parsePosition } from '../state/position.js';
 import { memoryPieces, type Piece, physically, through } from '../views/memory.js';

@@ -116,7 +116,7 @@ async function rerun(source: Source): Promise<Rerun> {
     if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
     throw new Trouble(`${source.name}: cannot be run again: this program was made without emulator`);
   });
-  const { whyNoRerun } = await import('../session/detail.js');
+  const { whyNoRerun } = await import('../session/may-rerun.js');
   const why = whyNoRerun(source);
   if (why) {
     const { system, isa, version } = source.header;

@@ -12,15 +12,8 @@ import type { Detail, Rerun } from '../recording/rerun.js';
 import type { Source } from '../recording/source.js';
 import { rerunDetail } from './rerun.js';
 import { findStore, stackAt } from './stores.js';
-import { SYSTEMS } from './systems.js';
 
 const SLICE_MS = 8;
-
-/** Why a recording cannot be run again here; undefined if it can. */
-export function whyNoRerun({ header, checkpoints }: Source): string | undefined {
-  if (!SYSTEMS.some(s => s.id === header.system)) return `this program does not run the system ${header.system}`;
-  return checkpoints.length === 0 ? 'the recording has no checkpoint' : undefined;
-}
 
 /** Runs stretches of a recording again. The iteration rejects with the signal's reason when it is aborted. */
 export function rerunOf(source: Source): Rerun {

@@ -3,8 +3,10 @@ import { Trouble } from '../base/trouble.js';
 import type { SystemModel } from '../machine/system.js';
 import { BARE } from '../systems/bare/model/index.js';
 import { XEN } from '../systems/xen/model/index.js';
+import type { SystemName } from './may-rerun.js';
 
-export const SYSTEMS: readonly SystemModel[] = [BARE, XEN];
+const MODELS: Readonly<Record<SystemName, SystemModel>> = { bare: BARE, xen: XEN };
+export const SYSTEMS: readonly SystemModel[] = Object.values(MODELS);
 
 /** @throws Trouble naming the systems there are */
 export function systemOf(id: string): SystemModel {

@@ -9,8 +9,10 @@ import { encodeBody, Registers } from '../../src/recording/codec.js';
 import type { Recording } from '../../src/recording/reader.js';
 import type { Rerun } from '../../src/recording/rerun.js';
 import type { Source } from '../../src/recording/source.js';
-import { rerunOf, whyNoRerun } from '../../src/session/detail.js';
+import { rerunOf } from '../../src/session/detail.js';
+import { SYSTEM_NAMES, whyNoRerun } from '../../src/session/may-rerun.js';
 import { rerunDetail, rerunEvents } from '../../src/session/rerun.js';
+import { SYSTEMS } from '../../src/session/systems.js';
 import { eventsIn, eventsOf, opened } from './guests.js';
 
 let full: Recording;
@@ -168,4 +170,8 @@ test('says what it cannot run again', () => {
     json(s => delete s.line),
     /console/,
   );
+});
+
+test('the systems that may be run again are those that there are models of', () => {
+  expect(SYSTEMS.map(s => s.id)).toEqual([...SYSTEM_NAMES]);
 });
