@@ -113,9 +113,7 @@ export function unpackBody({ table, stored }: Packed, most: number): Body {
     while (near + 1 < pieces && starts[near + 1]! <= from) near++;
     for (let n = near; n < pieces && starts[n]! < to; n++) {
       if (done[n]) continue;
-      const [start, end, at] = [starts[n]!, starts[n + 1]!, places[n]!];
-      if (places[n + 1]! === at + 1) bytes.fill(stored[at]!, start, end);
-      else bytes.set(decompress(stored.subarray(at, places[n + 1]), end - start), start);
+      bytes.set(decompress(stored.subarray(places[n], places[n + 1]), starts[n + 1]! - starts[n]!), starts[n]);
       done[n] = 1;
     }
   };

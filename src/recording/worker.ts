@@ -23,7 +23,7 @@ const { path, header, control, ring, port } = workerData as WorkerData;
 const blocks = new Blocks(ring);
 /** Messages carried out, also in control[DONE]. */
 let done = 0;
-const indexWorker = new RingIndexer({
+const indexer = new RingIndexer({
   control,
   buffer: ring,
   slotOf: block => blocks.slotOf(block),
@@ -70,7 +70,7 @@ function carryOut(scribe: Scribe, message: Message): Summary | 'aborted' | undef
 }
 
 function work(): Answer {
-  const scribe = new Scribe(path, header, indexWorker.make);
+  const scribe = new Scribe(path, header, indexer.make);
   for (; ; done++) {
     sleepWhile(control, SENT, done);
     const message = receiveMessageOnPort(port)!.message as Message;
@@ -95,5 +95,5 @@ Atomics.store(control, ENDED, 1);
 // Whoever waits for a block or for room must hear that none will come.
 for (let at = 0; at < control.length; at++) Atomics.notify(control, at);
 port.close();
-indexWorker.stop();
+indexer.stop();
 leaveRoom();

@@ -8,7 +8,16 @@ import { FOLD_FORWARD } from './fold.js';
 import { entryBytesOf } from './formats.js';
 import type { Pool } from './pool.js';
 import { EVERYTHING } from './sweep.js';
-import { FRAME_FIELDS, LEAF_SHIFT, LEAF_WORDS, memoryWord, registerWord, SECTION, SECTIONS } from './words.js';
+import {
+  FRAME_FIELDS,
+  LEAF_SHIFT,
+  LEAF_WORDS,
+  memoryWord,
+  putEntry,
+  registerWord,
+  SECTION,
+  SECTIONS,
+} from './words.js';
 
 /** Lays a sparse keyframe over the pool, which then is the state before event `keyframe.seq`. */
 export function layOver(pool: Pool, keyframe: Keyframe, source: Pick<Source, 'lexicon'>): void {
@@ -40,11 +49,7 @@ function layEntries(pool: Pool, { space, frame, offset, lo, hi }: Keyframe['slot
       at = pool.leafToWrite(section, id);
     }
     const { words } = pool;
-    const n = word - id * LEAF_WORDS;
-    if (wide[space[i]!]) {
-      words[at + (n & ~1)] = lo[i]!;
-      words[at + (n | 1)] = hi[i]!;
-    } else words[at + n] = lo[i]!;
+    putEntry(words, at + word - id * LEAF_WORDS, wide[space[i]!]!, lo[i]!, hi[i]!);
   }
 }
 

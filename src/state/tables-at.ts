@@ -16,8 +16,8 @@ import { SPACES, type Space } from '../events/kinds.js';
 import type { Keyframe, Source } from '../recording/source.js';
 import { entryBytesOf } from './formats.js';
 import { State, type Words } from './state.js';
-import { LEAF_WORDS, type Leaf, SECTION } from './words.js';
-import { type Direction, FRAME_WORDS, Writes } from './writes.js';
+import { LEAF_WORDS, type Leaf, PAGE_WORDS, putEntry, SECTION } from './words.js';
+import { type Direction, Writes } from './writes.js';
 
 /** What is opened stays in memory, a megabyte or two a keyframe, so there must not be too much of it. */
 export interface Limits {
@@ -103,8 +103,8 @@ function* open(
 }
 
 const notHere = (what: string): Error => new Error(`internal error: asked for ${what} where only page tables are read`);
-const ZEROS = new Uint32Array(FRAME_WORDS);
-const FRAME_LEAVES = FRAME_WORDS / LEAF_WORDS;
+const ZEROS = new Uint32Array(PAGE_WORDS);
+const FRAME_LEAVES = PAGE_WORDS / LEAF_WORDS;
 
 /** Table memory that is gathered frame by frame. Whoever asks for anything else has a bug. */
 export class TablesAt implements Words {
@@ -113,7 +113,7 @@ export class TablesAt implements Words {
   /** By space. */
   private readonly wide: readonly boolean[];
   /** Gathered frames by space and number, ZEROS for those with nothing in them. */
-  private readonly frames = new Recent<number, Uint32Array>(GATHERED_BYTES, f => (f === ZEROS ? 64 : 4 * FRAME_WORDS));
+  private readonly frames = new Recent<number, Uint32Array>(GATHERED_BYTES, f => (f === ZEROS ? 64 : 4 * PAGE_WORDS));
 
   constructor(source: Source, applied: number, opened: Opened) {
     this.applied = applied;
@@ -139,19 +139,13 @@ export class TablesAt implements Words {
     return words;
   }
   private gather(space: number, frame: number): Uint32Array {
-    const words = new Uint32Array(FRAME_WORDS);
+    const words = new Uint32Array(PAGE_WORDS);
     const wide = this.wide[space]!;
     for (const { slots } of this.opened.keyframes) {
       const entries = slots.inFrame(space, frame);
       if (!entries) continue;
       const { offset, lo, hi } = entries;
-      for (let i = 0; i < offset.length; i++) {
-        const word = offset[i]! >>> 2;
-        if (wide) {
-          words[word & ~1] = lo[i]!;
-          words[word | 1] = hi[i]!;
-        } else words[word] = lo[i]!;
-      }
+      for (let i = 0; i < offset.length; i++) putEntry(words, offset[i]! >>> 2, wide, lo[i]!, hi[i]!);
     }
     for (const writes of this.opened.writes) writes.apply(space, frame, words);
     return words.some(w => w !== 0) ? words : ZEROS;

@@ -45,10 +45,18 @@ export const SECTION = {
 export const SECTIONS = 18;
 
 export const REGISTERS_MAX = 64;
-const PAGE_WORDS = 1024;
+/** Words of a frame of table memory. */
+export const PAGE_WORDS = 1024;
 
 /** Byte `offset` of `frame`, in a memory section. Offsets may reach past the frame (16 KiB tables). */
 export const memoryWord = (frame: number, offset: number): number => frame * PAGE_WORDS + (offset >>> 2);
+/** Sets the entry at a word: two words, the first of them even, or one. */
+export function putEntry(words: Uint32Array, at: number, wide: boolean, lo: number, hi: number): void {
+  if (wide) {
+    words[at & ~1] = lo;
+    words[at | 1] = hi;
+  } else words[at] = lo;
+}
 /**
  * Tables are numbered offset first: nearly all begin at offset 0 of their frame, and so 64 of them share a leaf. The
  * smallest table is 32 bytes (the page-directory pointers of PAE).

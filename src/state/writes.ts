@@ -7,13 +7,12 @@
  *
  * A write is a row of `pte`, by its number, or what an adopt or release does to one frame, numbered from there on.
  */
+import { PAGE_BYTES } from '../base/brand.js';
 import { type Block, type BlockColumns, listStart } from '../events/block.js';
 import { KIND } from '../events/kinds.js';
 import { someColumns } from '../recording/codec.js';
+import { PAGE_WORDS, putEntry } from './words.js';
 
-/** 4 KiB of table memory, which is what tables are gathered in. */
-export const FRAME_WORDS = 1024;
-const PAGE = 4096;
 /** Twice as many heads as tables that a chunk usually writes to. */
 const HEADS = 4096;
 
@@ -104,20 +103,15 @@ export class Writes {
 
   private writeEntry(row: number, words: Uint32Array): void {
     const c = this.pte;
-    const word = (c.offset[row]! % PAGE) >>> 2;
-    if (c.bytes[row] === 4) words[word] = c.lo[row]!;
-    else {
-      words[word & ~1] = c.lo[row]!;
-      words[word | 1] = c.hi[row]!;
-    }
+    putEntry(words, (c.offset[row]! % PAGE_BYTES) >>> 2, c.bytes[row] !== 4, c.lo[row]!, c.hi[row]!);
   }
   private writeTable({ c, row, adopts, frame }: TablePart, words: Uint32Array): void {
     // What an adopt brings is there after it, what a release took was there before.
     const full = adopts === (this.direction === 'forward');
     const { start, stride, first, end } = entriesOf(c, row);
-    const from = (frame - c.table[row]!) * FRAME_WORDS;
+    const from = (frame - c.table[row]!) * PAGE_WORDS;
     for (let item = first, word = start - from; item < end; item++, word += stride) {
-      if (word < 0 || word >= FRAME_WORDS) continue;
+      if (word < 0 || word >= PAGE_WORDS) continue;
       words[word] = full ? c.entriesLo[item]! : 0;
       if (stride === 2) words[word + 1] = full ? c.entriesHi[item]! : 0;
     }
@@ -139,7 +133,7 @@ function entriesOf(c: BlockColumns['adopt' | 'release'], row: number) {
 function partsOf(event: TableEvent): TablePart[] {
   const { start, stride, first, end } = entriesOf(event.c, event.row);
   const parts: TablePart[] = [];
-  for (let at = Math.floor(start / FRAME_WORDS); at * FRAME_WORDS < start + (end - first) * stride; at++)
+  for (let at = Math.floor(start / PAGE_WORDS); at * PAGE_WORDS < start + (end - first) * stride; at++)
     parts.push({ ...event, frame: event.c.table[event.row]! + at });
   return parts;
 }

@@ -138,7 +138,6 @@ export class Builder implements IndexBuilder {
     if (rows[ADOPT] === 0 && rows[RELEASE] === 0)
       this.addWrites(block.col.pte, order, rowsFrom(order, PTE, from), base);
     else this.addInOrder(block, from, base);
-    if (rows[PTE]! > 0) this.untouched.end();
     FRAME_KINDS.forEach((name, which) => {
       const kind = KIND[name];
       this.addNumbers(block.col[name], which, order.events(kind), rowsFrom(order, kind, from), base);
@@ -151,6 +150,7 @@ export class Builder implements IndexBuilder {
 
   private addWrites(pte: BlockColumns['pte'], order: KindOrder, from: number, base: number): void {
     const events = order.events(PTE);
+    if (events.length > 0) this.untouched.end();
     for (let r = from; r < events.length; r++) this.addWrite(pte, r, base + events[r]!);
   }
 

@@ -2,6 +2,7 @@
  * The entries of a keyframe as they are read: who lays all of them over a state decodes whole columns, who wants the entries
  * of a few frames only where each frame's begin, and then those.
  */
+import { PAGE_BYTES } from '../../base/brand.js';
 import { Trouble } from '../../base/trouble.js';
 import { SPACES } from '../../events/kinds.js';
 import type { Bytes } from '../bytes.js';
@@ -9,7 +10,6 @@ import { decodeColumn, skipColumn } from '../column-decode.js';
 import { type Part, partOf, stepsOf } from '../column-part.js';
 import type { FrameSlots, Slots } from '../source.js';
 
-const FRAME_BYTES = 4096;
 /** Bytes of a value of each column. */
 const WIDTHS = { space: 1, frame: 4, offset: 2, lo: 4, hi: 4 } as const;
 
@@ -24,7 +24,7 @@ interface Runs {
   readonly first: readonly number[];
 }
 /** Offsets, lo and hi of the frame asked for last. */
-const one = [0, 1, 2].map(() => new Uint32Array(FRAME_BYTES));
+const one = [0, 1, 2].map(() => new Uint32Array(PAGE_BYTES));
 
 export class KeyframeSlots implements Slots {
   readonly count: number;
@@ -91,7 +91,7 @@ export class KeyframeSlots implements Slots {
     if (runs.space[low] !== space || runs.frame[low] !== frame) return undefined;
     const first = runs.first[low]!;
     const n = (runs.first[low + 1] ?? this.count) - first;
-    if (n > FRAME_BYTES) throw outOfOrder();
+    if (n > PAGE_BYTES) throw outOfOrder();
     const [offset, lo, hi] = one.map(column => column.subarray(0, n)) as [Uint32Array, Uint32Array, Uint32Array];
     const parts = this.parts!;
     for (const [part, into] of [
@@ -150,7 +150,7 @@ export class KeyframeSlots implements Slots {
 
 function checkOffsets(offset: Uint32Array): void {
   for (let i = 0, last = -1; i < offset.length; i++) {
-    if (offset[i]! >= FRAME_BYTES) throw nowhere();
+    if (offset[i]! >= PAGE_BYTES) throw nowhere();
     if (offset[i]! <= last) throw outOfOrder();
     last = offset[i]!;
   }
@@ -158,8 +158,8 @@ function checkOffsets(offset: Uint32Array): void {
 function check({ space, frame, offset }: Columns): void {
   let last = -1;
   for (let i = 0; i < frame.length; i++) {
-    const key = (space[i]! * 2 ** 32 + frame[i]!) * FRAME_BYTES + offset[i]!;
-    if (space[i]! >= SPACES.length || offset[i]! >= FRAME_BYTES) throw nowhere();
+    const key = (space[i]! * 2 ** 32 + frame[i]!) * PAGE_BYTES + offset[i]!;
+    if (space[i]! >= SPACES.length || offset[i]! >= PAGE_BYTES) throw nowhere();
     if (key <= last) throw outOfOrder();
     last = key;
   }
