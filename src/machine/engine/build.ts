@@ -13,11 +13,6 @@
  */
 
 import { assert } from '../../base/assert.js';
-import { field, L, leave, RUN_LOCAL_TYPES, TO } from './kit.js';
-import { CONTROL, JUMP_CACHE, JUMP_CACHE_BITS, type Layout } from './layout.js';
-import { EXIT, GOTO, GUARD, HEADER, OUT, REGION, SLOT_BYTES, STALE } from './records.js';
-import { CODE_TAG, placeOffset, tlbFunctions } from './tlb.js';
-import { pageOf, type WalkFormat, walkFunctions } from './walk.js';
 import {
   block,
   br,
@@ -40,7 +35,12 @@ import {
   set,
   tee,
   when,
-} from './wasm.js';
+} from '../../base/wasm.js';
+import { field, L, leave, RUN_LOCAL_TYPES, TO } from './kit.js';
+import { CONTROL, JUMP_CACHE, JUMP_CACHE_BITS, type Layout } from './layout.js';
+import { EXIT, GOTO, GUARD, HEADER, OUT, REGION, SLOT_BYTES, STALE } from './records.js';
+import { CODE_TAG, placeOffset, tlbFunctions } from './tlb.js';
+import { pageOf, type WalkFormat, walkFunctions } from './walk.js';
 
 /** Why a run returned. After budget and miss the place is CONTROL.pc; after the others CONTROL.record. */
 export const REASON = { budget: 0, fault: 1, out: 2, miss: 3, again: 4 } as const;

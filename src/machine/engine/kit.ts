@@ -8,11 +8,6 @@
  *   3. A handler that stores and then writes registers is safe: `store` leaves the handler when it faults.
  */
 
-import { ACCESS, FAULT } from './fault.js';
-import { CONTROL } from './layout.js';
-import { EXIT, RECORD, SLOT_BYTES } from './records.js';
-import { DATA_TAG, placeOffset } from './tlb.js';
-import { pageOf } from './walk.js';
 import {
   br,
   brIf,
@@ -28,7 +23,12 @@ import {
   tee,
   type ValueType,
   when,
-} from './wasm.js';
+} from '../../base/wasm.js';
+import { ACCESS, FAULT } from './fault.js';
+import { CONTROL } from './layout.js';
+import { EXIT, RECORD, SLOT_BYTES } from './records.js';
+import { DATA_TAG, placeOffset } from './tlb.js';
+import { pageOf } from './walk.js';
 
 const RUN_LOCALS = {
   /** The record being executed. */

@@ -10,6 +10,7 @@
 import { assert } from '../../base/assert.js';
 import { asTicks, asVaddr, type Ticks, type Vaddr } from '../../base/brand.js';
 import { u64 } from '../../base/u64.js';
+import type { Func } from '../../base/wasm.js';
 import type { Isa } from '../../isa/isa.js';
 import { buildEngine, type Engine, type Handler, REASON } from './build.js';
 import { CodeCache, type Translator } from './code.js';
@@ -20,7 +21,6 @@ import { BLOCK_INSTRUCTIONS_MAX, findPlace, newPlace, RECORD } from './records.j
 import type { Hints } from './region/compile.js';
 import { HotCode } from './region/hot.js';
 import type { WalkFormat } from './walk.js';
-import type { Func } from './wasm.js';
 
 /** What a processor brings to the engine. */
 export interface Processor {

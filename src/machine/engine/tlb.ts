@@ -20,20 +20,6 @@
  * watched frame that may be written gets a told tag instead: each of its stores is slow, but asks nobody for permission.
  */
 
-import { ACCESS, FAULT } from './fault.js';
-import {
-  ARCH_CODE,
-  ARCH_DATA,
-  CODE_LINE_BYTES,
-  CONTROL,
-  FAST_CODE,
-  FAST_DATA,
-  type Layout,
-  PAGE_FLAGS,
-  PAGE_FLAGS_AT,
-  TLB_ENTRIES,
-} from './layout.js';
-import { PERMISSION, pageOf } from './walk.js';
 import {
   block,
   brIf,
@@ -52,7 +38,21 @@ import {
   tee,
   type ValueType,
   when,
-} from './wasm.js';
+} from '../../base/wasm.js';
+import { ACCESS, FAULT } from './fault.js';
+import {
+  ARCH_CODE,
+  ARCH_DATA,
+  CODE_LINE_BYTES,
+  CONTROL,
+  FAST_CODE,
+  FAST_DATA,
+  type Layout,
+  PAGE_FLAGS,
+  PAGE_FLAGS_AT,
+  TLB_ENTRIES,
+} from './layout.js';
+import { PERMISSION, pageOf } from './walk.js';
 
 export const DATA_TAG = { read: 0, write: 8, addend: 16, told: 24 } as const;
 export const ARCH = { tag: 0, frame: 8, permissions: 16, shift: 20, bytes: 32 } as const;

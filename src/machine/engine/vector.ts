@@ -2,11 +2,12 @@
  * Memory operands of sixteen bytes. Inside a page they are one access; the slow path goes by halves, and looks at both
  * before it stores the first. A store into a watched page is told as two stores of eight bytes.
  */
+
+import { v128 } from '../../base/simd.js';
+import { brIf, type Code, call, choose, type Func, get, i32, i64, type Local, ret, when } from '../../base/wasm.js';
 import { ACCESS } from './fault.js';
 import { hit, hostAddress, L, TO } from './kit.js';
 import { CONTROL, HIDDEN } from './layout.js';
-import { v128 } from './simd.js';
-import { brIf, type Code, call, choose, type Func, get, i32, i64, type Local, ret, when } from './wasm.js';
 
 /** The sixteen bytes at L.va. Leaves the handler on a fault. */
 export const loadVector: Code = choose('v128', hit(16, 'read'), v128.load(hostAddress), [

@@ -8,9 +8,23 @@
  * access is allowed. Each such write goes through `walker_store`, so a watched table shows it as an event.
  */
 
+import {
+  block,
+  br,
+  type Code,
+  call,
+  choose,
+  type Func,
+  get,
+  i32,
+  i64,
+  type Local,
+  label,
+  set,
+  when,
+} from '../../base/wasm.js';
 import { ACCESS, FAULT } from './fault.js';
 import { CONTROL, type Layout, PAGE_FLAGS_AT } from './layout.js';
-import { block, br, type Code, call, choose, type Func, get, i32, i64, type Local, label, set, when } from './wasm.js';
 
 /** A paging format of 8-byte entries, top level first. Bit values are u64 masks. */
 export interface WalkFormat {

@@ -3,11 +3,11 @@
  * its handler by the name of its form (semantics.ts), or its SystemOp by its op. What is in neither is unimplemented.
  */
 import { assert } from '../../base/assert.js';
+import { type Code, type Func, i32, i64 } from '../../base/wasm.js';
 import type { Handler } from '../engine/build.js';
 import { type Bytes, field, next, peek } from '../engine/kit.js';
 import { HIDDEN } from '../engine/layout.js';
 import { VECTOR_FUNCTIONS } from '../engine/vector.js';
-import { type Code, type Func, i32, i64 } from '../engine/wasm.js';
 import { FLAG_FUNCTIONS } from './flags.js';
 import { type Family, formName, Operands, type Semantics, type SystemOp } from './semantics.js';
 import { ALU, signed } from './semantics-alu.js';

@@ -11,8 +11,6 @@
  * The others (IF, DF, TF, IOPL, AC, ID ...) are in the rflags register's slot; `cpu.get(REG.rflags)` joins both.
  */
 
-import type { Bytes } from '../engine/kit.js';
-import { HIDDEN } from '../engine/layout.js';
 import {
   block,
   br,
@@ -29,7 +27,9 @@ import {
   ret,
   set,
   when,
-} from '../engine/wasm.js';
+} from '../../base/wasm.js';
+import type { Bytes } from '../engine/kit.js';
+import { HIDDEN } from '../engine/layout.js';
 
 export const CF = 0x1;
 export const PF = 0x4;

@@ -1,8 +1,8 @@
 /** What regions of hot code (engine/region/) are told about x86: the questions about flags, answered without a call. */
 
+import { type Code, i32, i64 } from '../../base/wasm.js';
 import { HIDDEN } from '../engine/layout.js';
 import type { Hints } from '../engine/region/compile.js';
-import { type Code, i32, i64 } from '../engine/wasm.js';
 import { FLAG_CLASS, OF } from './flags.js';
 
 const at = (address: number): Code => i64.load(i32.const(0), address);

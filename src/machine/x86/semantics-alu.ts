@@ -1,6 +1,7 @@
 /** add, or, adc, sbb, and, sub, xor, cmp, test, inc, dec, neg, not. */
+
+import { type Code, get, i64, set } from '../../base/wasm.js';
 import { type Bytes, L, next } from '../engine/kit.js';
-import { type Code, get, i64, set } from '../engine/wasm.js';
 import { AF, carry, OF } from './flags.js';
 import { type Family, forms, type Operands, type Semantics } from './semantics.js';
 

@@ -2,9 +2,10 @@
  * xadd, cmpxchg, cmpxchg8b, cmpxchg16b. There is one processor, so every instruction is atomic and lock changes nothing.
  * The processor writes the destination even when it compared unequal; we only demand that it may be written.
  */
+
+import { type Code, get, i32, i64, set, when } from '../../base/wasm.js';
 import { REG } from '../../isa/x86_64.js';
 import { type Bytes, L, load, loadForStore, next, store, trap } from '../engine/kit.js';
-import { type Code, get, i32, i64, set, when } from '../engine/wasm.js';
 import { flagWord, setFlagWord, ZF } from './flags.js';
 import { type Family, forms, type Semantics } from './semantics.js';
 

@@ -5,8 +5,9 @@
  * the access is to the operand-sized piece that holds the bit, at base + size * floor(number / bits). A micro-record,
  * `bits.<size>.<address bytes>`, computes that address before (families.ts); here the operand is plain memory.
  */
+
+import { type Code, get, i64, set, when } from '../../base/wasm.js';
 import { type Bytes, L, next } from '../engine/kit.js';
-import { type Code, get, i64, set, when } from '../engine/wasm.js';
 import { CF, flagWord, OF, setFlags, setFlagWord } from './flags.js';
 import { type Family, forms, GuestFault, type Operands, type Semantics } from './semantics.js';
 import { at, cut, topBit } from './semantics-alu.js';

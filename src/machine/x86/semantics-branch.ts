@@ -2,9 +2,10 @@
  * jmp, jcc, call, ret, jrcxz, loop, loope, loopne, push, pop, leave, and the fused pairs of a comparison and the jcc behind it.
  * A target of an indirect branch must be canonical, or the branch itself faults (Intel; SDM 2A, JMP, CALL, RET).
  */
+
+import { type Code, get, i32, i64, set, when } from '../../base/wasm.js';
 import { REG } from '../../isa/x86_64.js';
 import { type Bytes, field, jump, L, leave, load, next, pcAfter, store, trap } from '../engine/kit.js';
-import { type Code, get, i32, i64, set, when } from '../engine/wasm.js';
 import { condition } from './flags.js';
 import { type Family, forms, type Operands, type Semantics } from './semantics.js';
 import { cut, signed } from './semantics-alu.js';

@@ -1,9 +1,9 @@
 /** pushf, popf, enter, and push of a segment register: what goes to the stack besides operands (semantics-branch.ts). */
 import { assert } from '../../base/assert.js';
+import { get, i64, set } from '../../base/wasm.js';
 import { REG } from '../../isa/x86_64.js';
 import { ACCESS } from '../engine/fault.js';
 import { L, next } from '../engine/kit.js';
-import { get, i64, set } from '../engine/wasm.js';
 import type { Cpu } from './cpu.js';
 import { ARITHMETIC, DF, flagWord, IF, TF } from './flags.js';
 import type { Insn } from './insn.js';

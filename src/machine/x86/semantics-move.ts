@@ -1,8 +1,9 @@
 /** mov, movnti, movzx, movsx, movsxd, lea, cmovcc, setcc, xchg, bswap, cbw, cwd, nop and the fences, and the flags set by hand. */
+
+import { choose, get, i32, i64, set } from '../../base/wasm.js';
 import { REG } from '../../isa/x86_64.js';
 import { type Bytes, field, L, next } from '../engine/kit.js';
 import { registerAt } from '../engine/layout.js';
-import { choose, get, i32, i64, set } from '../engine/wasm.js';
 import { AF, CF, condition, DF, flagWord, OF, PF, SF, setFlagWord, ZF } from './flags.js';
 import { type Family, forms, type Semantics } from './semantics.js';
 import { signed } from './semantics-alu.js';

@@ -4,8 +4,7 @@
  * SF, ZF, AF and PF are undefined after a multiplication, all flags after a division: here they follow from the low
  * result, or stay.
  */
-import { REG } from '../../isa/x86_64.js';
-import { type Bytes, L, next, trap } from '../engine/kit.js';
+
 import {
   brIf,
   type Code,
@@ -20,7 +19,9 @@ import {
   loop,
   set,
   when,
-} from '../engine/wasm.js';
+} from '../../base/wasm.js';
+import { REG } from '../../isa/x86_64.js';
+import { type Bytes, L, next, trap } from '../engine/kit.js';
 import { CF, OF } from './flags.js';
 import { type Family, forms, type Operands, type Semantics } from './semantics.js';
 import { cut, signed } from './semantics-alu.js';

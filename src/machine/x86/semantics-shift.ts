@@ -2,8 +2,9 @@
  * shl, shr, sar, rol, ror, rcl, rcr. The count is taken modulo 32 (64 for 8-byte operands); a count of 0 leaves the
  * flags alone. OF is defined for a count of 1 only; for others we compute the same expression.
  */
+
+import { type Code, get, i32, i64, set, when } from '../../base/wasm.js';
 import { type Bytes, L, next } from '../engine/kit.js';
-import { type Code, get, i32, i64, set, when } from '../engine/wasm.js';
 import { CF, carry, flagWord, OF, setFlags, setFlagWord } from './flags.js';
 import { type Family, forms, type Operands, type Semantics } from './semantics.js';
 import { at, cut, signed, topBit } from './semantics-alu.js';

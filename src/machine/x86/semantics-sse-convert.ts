@@ -2,9 +2,10 @@
  * SSE and SSE2 conversions: the common case, as in semantics-sse-float.ts. A conversion is common when it is exact, or when
  * its inexact result is already noted and rounded as mxcsr asks, and when the result is in range. NaNs are in no range.
  */
+
+import { f32, f32x4, f64, f64x2, i32x4, i64x2, truncate, v128 } from '../../base/simd.js';
+import { brIf, type Code, get, i32, i64, set } from '../../base/wasm.js';
 import { L, next, TO } from '../engine/kit.js';
-import { f32, f32x4, f64, f64x2, i32x4, i64x2, truncate, v128 } from '../engine/simd.js';
-import { brIf, type Code, get, i32, i64, set } from '../engine/wasm.js';
 import type { Family, Operands, Semantics } from './semantics.js';
 import { at, low, setLow, setVector, vector, vectorForms } from './semantics-sse.js';
 import { inexactIsNoted, isCommonMode, SINGLE_BITS, testsOf } from './semantics-sse-float.js';

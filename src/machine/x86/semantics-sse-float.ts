@@ -20,11 +20,12 @@
  *     magnitude - LEAST < 0  and not  magnitude - 1 < 0         x is denormal
  *     INFINITE - 1 - magnitude < 0                              x is infinite or a NaN
  */
+
+import { f32, f32x4, f64, f64x2, i32x4, i64x2, v128 } from '../../base/simd.js';
+import { brIf, type Code, call, get, i32, i64, set, when } from '../../base/wasm.js';
 import { REG } from '../../isa/x86_64.js';
 import { field, L, next, TO } from '../engine/kit.js';
 import { registerAt } from '../engine/layout.js';
-import { f32, f32x4, f64, f64x2, i32x4, i64x2, v128 } from '../engine/simd.js';
-import { brIf, type Code, call, get, i32, i64, set, when } from '../engine/wasm.js';
 import { CF, setFlagWord, ZF } from './flags.js';
 import type { Family, Operands, Semantics } from './semantics.js';
 import { low, readVector, setLow, setVector, vector, vectorForms, ZERO } from './semantics-sse.js';

@@ -2,9 +2,10 @@
  * SSE2 on integers. Most is one vector instruction of WebAssembly: `PACKED` says which. Shifts differ in their counts:
  * from the lane's width on, everything is shifted out (SDM 2B, PSLLW), where WebAssembly would take the count modulo.
  */
+
+import { i8x16, i16x8, i32x4, i64x2, v128 } from '../../base/simd.js';
+import { type Code, choose, get, i32, i64, select, set } from '../../base/wasm.js';
 import { field, L, next } from '../engine/kit.js';
-import { i8x16, i16x8, i32x4, i64x2, v128 } from '../engine/simd.js';
-import { type Code, choose, get, i32, i64, select, set } from '../engine/wasm.js';
 import type { Family, Semantics } from './semantics.js';
 import { at, onVectors, setVector, vector, vectorForms, ZERO } from './semantics-sse.js';
 

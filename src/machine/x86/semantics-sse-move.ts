@@ -1,7 +1,8 @@
 /** Moves between xmm registers, memory and general registers; and, or, xor; movmsk, pinsrw, pextrw. */
+
+import { i8x16, i32x4, i64x2, v128 } from '../../base/simd.js';
+import { type Code, get, i32, i64, set } from '../../base/wasm.js';
 import { field, L, next } from '../engine/kit.js';
-import { i8x16, i32x4, i64x2, v128 } from '../engine/simd.js';
-import { type Code, get, i32, i64, set } from '../engine/wasm.js';
 import type { Family, Operands, Semantics } from './semantics.js';
 import {
   at,

@@ -2,9 +2,10 @@
  * Interleaving (punpck, unpck) and shuffles by an immediate. A shuffle reads each lane from where imm says: two bits, or
  * one of shufpd, choose it. Its source is in memory in any case, so this costs a load for each lane.
  */
+
+import { i64x2, v128 } from '../../base/simd.js';
+import { type Code, get, i32, i64, set } from '../../base/wasm.js';
 import { field, L, next } from '../engine/kit.js';
-import { i64x2, v128 } from '../engine/simd.js';
-import { type Code, get, i32, i64, set } from '../engine/wasm.js';
 import type { Family, Semantics } from './semantics.js';
 import { at, onVectors, setVector, vectorForms } from './semantics-sse.js';
 

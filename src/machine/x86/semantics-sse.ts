@@ -15,13 +15,14 @@
  * Whether the guest may use all this depends on cr0 and cr4 (SDM 3A, 2.5), which change only between blocks: a guard, a
  * micro-record too, looks before the first such instruction of a block.
  */
+
+import { i32x4, i64x2, v128 } from '../../base/simd.js';
+import { type Code, get, i32, i64, set, when } from '../../base/wasm.js';
 import { REG } from '../../isa/x86_64.js';
 import type { Handler } from '../engine/build.js';
 import { addressOf, type Bytes, L, load, next, trap } from '../engine/kit.js';
 import { HIDDEN, registerAt } from '../engine/layout.js';
-import { i32x4, i64x2, v128 } from '../engine/simd.js';
 import { loadVector, storeVector } from '../engine/vector.js';
-import { type Code, get, i32, i64, set, when } from '../engine/wasm.js';
 import { CR0, CR4 } from './control.js';
 import { VECTOR } from './fault.js';
 import { type Form, forms, type Operands, type Semantics } from './semantics.js';

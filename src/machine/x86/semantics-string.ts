@@ -13,11 +13,7 @@
  * Variants, in the handler's name behind the op: `.rep` and `.repne`, and `.a32` for esi, edi and ecx (prefix 67). Records
  * have no operands: only src, the base of the segment rsi is in (rdi is always in es, whose base is 0).
  */
-import { REG } from '../../isa/x86_64.js';
-import { type Bytes, field, L, load, next, outAgain, store } from '../engine/kit.js';
-import { CONTROL, registerAt } from '../engine/layout.js';
-import { DATA_TAG, placeOffset } from '../engine/tlb.js';
-import { pageOf } from '../engine/walk.js';
+
 import {
   br,
   brIf,
@@ -38,7 +34,12 @@ import {
   set,
   tee,
   when,
-} from '../engine/wasm.js';
+} from '../../base/wasm.js';
+import { REG } from '../../isa/x86_64.js';
+import { type Bytes, field, L, load, next, outAgain, store } from '../engine/kit.js';
+import { CONTROL, registerAt } from '../engine/layout.js';
+import { DATA_TAG, placeOffset } from '../engine/tlb.js';
+import { pageOf } from '../engine/walk.js';
 import { DF } from './flags.js';
 import type { Insn } from './insn.js';
 import { type Family, forms, type Operands, type Semantics } from './semantics.js';

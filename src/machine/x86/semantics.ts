@@ -17,7 +17,7 @@
  *    'rM1' is movzx from a byte. Address forms that m and x cannot say (fs:, gs:, 32-bit addresses, 64-bit offsets) are
  *    reduced to m by a micro-record before; x falls back to m the same way. What is in no form is unimplemented.
  *
- *    Write code with wasm.ts and engine/kit.ts (L: the locals; load, store, trap, next, leave, jump). Scratch: L.a, L.b,
+ *    Write code with base/wasm.ts and engine/kit.ts (L: the locals; load, store, trap, next, leave, jump). Scratch: L.a, L.b,
  *    L.r, L.c (i64), L.m, L.n (i32). The order that keeps exceptions precise: read all (may fault), store, then
  *    registers, then flags. Helper functions: put them in the family's `functions` and `call` them.
  *    A locked form is the same form: there is one processor, so every instruction is atomic. The decoder refuses bad locks.
@@ -34,10 +34,10 @@
  */
 
 import { assert } from '../../base/assert.js';
+import { type Code, type Func, i32, set } from '../../base/wasm.js';
 import type { Exit } from '../engine/exits.js';
 import { addressOf, type Bytes, field, L, load, loadForStore, peek, poke, store, storeBack } from '../engine/kit.js';
 import { registerAt } from '../engine/layout.js';
-import { type Code, type Func, i32, set } from '../engine/wasm.js';
 import type { Cpu } from './cpu.js';
 import { type FlagClass, setFlags } from './flags.js';
 import type { Insn } from './insn.js';

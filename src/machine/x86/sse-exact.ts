@@ -9,8 +9,8 @@
  *
  * Singles go by double, where a product of two singles always fits.
  */
-import { f32, f64, i32x4, i64x2 } from '../engine/simd.js';
-import { type Code, call, type Func, get, i32, i64, type Local, set, type ValueType } from '../engine/wasm.js';
+import { f32, f64, i32x4, i64x2 } from '../../base/simd.js';
+import { type Code, call, type Func, get, i32, i64, type Local, set, type ValueType } from '../../base/wasm.js';
 
 export type Exactly = 'add' | 'sub' | 'mul' | 'div' | 'sqrt';
 /** The function that says 1 if r is exactly a op b (of sqrt, the root of b), three v128, for ss, sd, ps or pd. */

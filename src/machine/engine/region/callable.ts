@@ -2,7 +2,7 @@
  * Helper functions that a region may call: those that only compute, from arguments and registers at addresses that are known.
  * The region has registers in locals, so it puts back what the function reads before the call.
  */
-import type { Code, Func } from '../wasm.js';
+import type { Code, Func } from '../../../base/wasm.js';
 import { accessOf, constantOf, isSlot } from './specialise.js';
 
 export interface Helper {

@@ -15,11 +15,7 @@
  * behind which CONTROL.changed says whether it did. So pages are checked once, and branches between pages need no look at
  * the code tags.
  */
-import type { Handler } from '../build.js';
-import { L, RUN_LOCAL_TYPES } from '../kit.js';
-import { CONTROL } from '../layout.js';
-import { EXIT, HEADER, RECORD, SLOT_BYTES, STALE } from '../records.js';
-import { CODE_TAG, placeOffset } from '../tlb.js';
+
 import {
   block,
   br,
@@ -39,7 +35,12 @@ import {
   set,
   tee,
   when,
-} from '../wasm.js';
+} from '../../../base/wasm.js';
+import type { Handler } from '../build.js';
+import { L, RUN_LOCAL_TYPES } from '../kit.js';
+import { CONTROL } from '../layout.js';
+import { EXIT, HEADER, RECORD, SLOT_BYTES, STALE } from '../records.js';
+import { CODE_TAG, placeOffset } from '../tlb.js';
 import type { Callable } from './callable.js';
 import { hasChanged, type Inline, Slots, Specialiser, Unfit } from './specialise.js';
 

@@ -14,10 +14,23 @@
  * interpreter would call. Nowhere else, since a loop with calls in it keeps less in the registers of the real processor.
  * Whoever hears of a store may do what must not happen in a region; then it is left behind the record.
  */
+
+import {
+  br,
+  brIf,
+  type Code,
+  call,
+  type Func,
+  get,
+  i32,
+  i64,
+  type Label,
+  type Local,
+  set,
+} from '../../../base/wasm.js';
 import { L, TO } from '../kit.js';
 import { CONTROL, HIDDEN, REGISTERS } from '../layout.js';
 import { SLOT_BYTES } from '../records.js';
-import { br, brIf, type Code, call, type Func, get, i32, i64, type Label, type Local, set } from '../wasm.js';
 import type { Callable } from './callable.js';
 
 /** A handler that has no place in a region. */

@@ -4,7 +4,7 @@
  * Branches name a label instead of a depth and calls name a function instead of an index; `moduleOf` resolves both.
  * Opcode numbers: WebAssembly core specification 2.0, 5.4 (binary format of instructions). Floats and vectors: simd.ts.
  */
-import { assert } from '../../base/assert.js';
+import { assert } from './assert.js';
 
 export type ValueType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128';
 export type Code = number | readonly Code[] | Block | Branch | Table | Call | Indirect;
