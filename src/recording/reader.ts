@@ -81,6 +81,8 @@ class FileRecording implements Recording {
   /** The tail's events, while no chunk has them. */
   private tail: { readonly head: ChunkHead; readonly block: DecodedBlock } | undefined;
   private readonly cache = new Map<number, DecodedBlock>();
+  /** Bytes of the chunk that is only glanced at: memory that is new each time costs as much as reading into it. */
+  private glanced = Buffer.alloc(0);
   private lastChunk: { readonly n: number; readonly block: Block } | undefined;
   private stacks: Vaddr[][] = [];
   private stackFrames = 0;
@@ -145,6 +147,13 @@ class FileRecording implements Recording {
     const block = place ? this.cached(n, place, like) : this.tail!.block;
     this.lastChunk = { n, block };
     return block;
+  }
+
+  glance(n: number): Block {
+    const place = this.directory.chunks[n];
+    if (!place || this.cache.has(n)) return this.chunk(n);
+    if (this.glanced.length < place.place.bytes) this.glanced = Buffer.allocUnsafe(2 * place.place.bytes);
+    return this.read(place, { into: this.glanced });
   }
 
   *details(from: number, to: number): Generator<Block> {
@@ -274,10 +283,7 @@ class FileRecording implements Recording {
     let block = cache.get(key);
     if (block) cache.delete(key);
     else {
-      const envelope = this.unpackAt(place.place, bytes => unpackChunk(bytes, this.reading.layout.length));
-      if (!sameHead(envelope, place))
-        throw new Trouble(`${this.name}: damaged at byte ${place.place.offset}: the chunk is not what the footer says`);
-      block = this.decode(place.place.offset, envelope, place.place.type === FRAME.chunk, like);
+      block = this.read(place, { like });
       let held = block.held;
       for (const b of cache.values()) held += b.held;
       for (const [oldest, b] of cache) {
@@ -288,6 +294,14 @@ class FileRecording implements Recording {
     }
     cache.set(key, block);
     return block;
+  }
+
+  private read(chunk: ChunkPlace, { like, into }: { like?: Block | undefined; into?: Buffer }): DecodedBlock {
+    const { place } = chunk;
+    const envelope = this.unpackAt(place, bytes => unpackChunk(bytes, this.reading.layout.length), into);
+    if (!sameHead(envelope, chunk))
+      throw new Trouble(`${this.name}: damaged at byte ${place.offset}: the chunk is not what the footer says`);
+    return this.decode(place.offset, envelope, place.type === FRAME.chunk, like);
   }
 
   private decode(offset: number, envelope: ChunkEnvelope, causes: boolean, other?: Block): DecodedBlock {
@@ -312,8 +326,8 @@ class FileRecording implements Recording {
     }
   }
 
-  private unpackAt<T>(place: Place, unpack: (payload: Uint8Array) => T): T {
-    const payload = this.file.payload(place);
+  private unpackAt<T>(place: Place, unpack: (payload: Uint8Array) => T, into?: Buffer): T {
+    const payload = this.file.payload(place, into);
     try {
       return unpack(payload);
     } catch (error) {

@@ -62,8 +62,7 @@ export class RecordingFile {
     return fstatSync(this.fd).size;
   }
 
-  read(offset: number, bytes: number): Buffer {
-    const out = Buffer.allocUnsafe(bytes);
+  read(offset: number, bytes: number, out: Buffer = Buffer.allocUnsafe(bytes)): Buffer {
     return out.subarray(0, this.readInto(out, offset, bytes));
   }
   /** Reads to the front of a buffer. Returns how many bytes there were. */
@@ -77,9 +76,12 @@ export class RecordingFile {
     return done;
   }
 
-  /** The payload of a frame that is in the directory, with its checksum made sure of. Throws Trouble with the place. */
-  payload(place: Place): Buffer {
-    const found = this.frame(place.offset, place.offset + FRAME_BYTES + place.bytes);
+  /**
+   * The payload of a frame that is in the directory, with its checksum made sure of. Throws Trouble with the place.
+   * @param into what to read it into: at least as many bytes
+   */
+  payload(place: Place, into?: Buffer): Buffer {
+    const found = this.frame(place.offset, place.offset + FRAME_BYTES + place.bytes, into);
     if (typeof found === 'string') throw this.damaged(place, found);
     this.compare(place, found.header);
     return found.payload;
@@ -109,13 +111,13 @@ export class RecordingFile {
   }
 
   /** The frame at `offset` of a file of `size` bytes, or what is wrong with it. */
-  frame(offset: number, size: number): { header: FrameHeader; payload: Buffer } | string {
+  frame(offset: number, size: number, into?: Buffer): { header: FrameHeader; payload: Buffer } | string {
     if (size - offset < FRAME_BYTES) return `the file ends within a frame header`;
     const head = this.read(offset, FRAME_BYTES);
     if (head.length < FRAME_BYTES) return `the file ends within a frame header`;
     const header = parseFrame(head, size - offset - FRAME_BYTES);
     if (typeof header === 'string') return header;
-    const payload = this.read(offset + FRAME_BYTES, header.bytes);
+    const payload = this.read(offset + FRAME_BYTES, header.bytes, into);
     if (payload.length < header.bytes) return `the file ends within a ${FRAME_NAMES[header.type]} frame`;
     if (crc32(payload) !== header.payloadCrc) return `checksum of a ${FRAME_NAMES[header.type]} frame is wrong`;
     return { header, payload };

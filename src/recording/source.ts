@@ -135,6 +135,8 @@ export interface Source {
    * @param like a chunk of another recording: what is stored alike is shared with it instead of decoded again
    */
   chunk(n: number, like?: Block): Block;
+  /** The same for who goes over many and looks at each once: it is not kept, and holds until the next is asked for. */
+  glance(n: number): Block;
   readonly index: Index;
   readonly keyframes: readonly KeyframeInfo[];
   keyframe(n: number): Keyframe;

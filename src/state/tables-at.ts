@@ -93,7 +93,7 @@ function* open(
   }
   const writes: Writes[] = [];
   for (let n = first; n < end; n++) {
-    const block = source.chunk(n);
+    const block = source.glance(n);
     const [low, high] = [Math.max(from, block.first), Math.min(to, block.first + block.count)];
     writes.push(new Writes(block, low - block.first, high - block.first, direction));
     yield { done: count + n + 1 - first, total };

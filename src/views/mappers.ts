@@ -3,9 +3,10 @@ import { asPaddr, type Frame, frameOf, type Paddr, paddrOf } from '../base/brand
 import type { Work } from '../base/work.js';
 import type { Event, Space } from '../events/kinds.js';
 import { flagWords, type Level, type PagingFormat } from '../isa/isa.js';
+import { someColumns } from '../recording/codec.js';
 import type { Source } from '../recording/source.js';
-import { eventOf, ticksOf } from './at.js';
-import { valueWritten } from './slots.js';
+import { eventOf } from './at.js';
+import { valueIn } from './slots.js';
 import { needFormat } from './walk.js';
 
 export interface Mapper {
@@ -21,15 +22,31 @@ export interface Mapper {
 const levelOf = (format: PagingFormat, number: number): Level | undefined =>
   format.levels.find(l => l.number === number);
 
+/** The chunks of so many events are worth keeping, for the next question about the frame; those of more go over each other. */
+const FEW = 32;
+
 /** Entries that point to `frame` just after event `seq`, by address. */
 export function* mappersAt(source: Source, space: Space, frame: Frame, seq: number): Work<Mapper[]> {
   const format = needFormat(source, space);
   const found = yield* source.index.mappers(space, frame, seq + 1);
-  return found.map(({ at, since, level }) => {
-    const value = valueWritten(source, since, at);
-    const l = levelOf(format, level);
-    return { at, level, value, flags: l ? flagWords(l, value) : '', since, sinceTicks: ticksOf(source, since) };
-  });
+  const few = found.length <= FEW;
+  const out = new Array<Mapper>(found.length);
+  const order = Uint32Array.from(found.keys()).sort((a, b) => found[a]!.since - found[b]!.since);
+  for (let n = 0; n < order.length; ) {
+    const chunk = source.chunkOf(found[order[n]!]!.since);
+    const block = few ? source.chunk(chunk) : source.glance(chunk);
+    const values = few ? undefined : someColumns(block, 'pte', ['newLo', 'newHi']);
+    const end = block.first + block.count;
+    for (; n < order.length && found[order[n]!]!.since < end; n++) {
+      const { at, since, level } = found[order[n]!]!;
+      const value = valueIn(block, since - block.first, at, values);
+      const sinceTicks = block.ticks[since - block.first]!;
+      const l = levelOf(format, level);
+      out[order[n]!] = { at, level, value, flags: l ? flagWords(l, value) : '', since, sinceTicks };
+    }
+    yield { done: n, total: order.length };
+  }
+  return out;
 }
 
 export interface MappingChange {

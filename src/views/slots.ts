@@ -5,7 +5,7 @@
 import { asFrame, type Frame, frameOf, type Paddr, paddrOf } from '../base/brand.js';
 import { u64 } from '../base/u64.js';
 import type { Work } from '../base/work.js';
-import { listStart } from '../events/block.js';
+import { type Block, type BlockColumns, listStart } from '../events/block.js';
 import { KIND, NO_FRAME, root as rootKind, SPACES, type Space } from '../events/kinds.js';
 import { codeOf } from '../events/schema.js';
 import type { Source } from '../recording/source.js';
@@ -21,11 +21,19 @@ export interface Slot {
   readonly writer: number;
 }
 
+type Values = Pick<BlockColumns['pte'], 'newLo' | 'newHi'>;
 /** What event `seq` left in the entry at byte `at`: pte, adopt, or release (which leaves zero). */
 export function valueWritten(source: Source, seq: number, at: Paddr): bigint {
   const { block, i } = locate(source, seq);
+  return valueIn(block, i, at);
+}
+/** What event i of the block left there. @param pte columns of the block that are already decoded */
+export function valueIn(block: Block, i: number, at: Paddr, pte?: Values | undefined): bigint {
   const row = block.row[i]!;
-  if (block.kind[i] === KIND.pte) return u64(block.col.pte.newLo[row]!, block.col.pte.newHi[row]!);
+  if (block.kind[i] === KIND.pte) {
+    const { newLo, newHi } = pte ?? block.col.pte;
+    return u64(newLo[row]!, newHi[row]!);
+  }
   if (block.kind[i] !== KIND.adopt) return 0n;
   const c = block.col.adopt;
   const start = paddrOf(asFrame(c.table[row]!), c.offset[row]!);

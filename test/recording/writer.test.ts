@@ -12,7 +12,17 @@ import { verify } from '../../src/recording/verify.js';
 import { createRecording } from '../../src/recording/writer.js';
 // @ts-expect-error plain JavaScript, no types
 import { generate } from '../../tools/bench/generate.mjs';
-import { CHECKPOINTS, HEADER, LEXICON, makeRecording, readAll, scratchDir, someDrafts, writeSome } from './make.js';
+import {
+  CHECKPOINTS,
+  digestOf,
+  HEADER,
+  LEXICON,
+  makeRecording,
+  readAll,
+  scratchDir,
+  someDrafts,
+  writeSome,
+} from './make.js';
 
 const dir = scratchDir();
 const at = (name: string): string => join(dir, name);
@@ -188,6 +198,17 @@ describe('a recording', () => {
     readAll(again);
     expect(r.chunk(0)).not.toBe(a);
     expect(again.chunk(0)).toBe(b);
+  });
+});
+
+describe('a glance at a chunk', () => {
+  it('gives what the chunk gives, whether or not that is kept', () => {
+    makeRecording(at('glanced'), drafts, 50);
+    const r = openRecording(at('glanced'));
+    const other = openRecording(at('glanced'));
+    r.chunk(3);
+    for (let n = r.chunks.length - 1; n >= 0; n--) expect(digestOf(r.glance(n))).toBe(digestOf(other.chunk(n)));
+    expect(r.chunks.length).toBeGreaterThan(5);
   });
 });
 

@@ -204,6 +204,9 @@ export class MemorySource implements Source {
     this.decoded++;
     return this.blocks[n]!;
   }
+  glance(n: number): Block {
+    return this.chunk(n);
+  }
   keyframe(n: number): Keyframe {
     return this.keyframes[n]!;
   }

@@ -236,6 +236,31 @@ it('counts answers that are error numbers, for calls and for entries of batches,
   });
 });
 
+it('says of each of hundreds of entries that point to a frame what it holds and when it was written', () => {
+  const roll = dice(5);
+  const table = asFrame(40);
+  const values = Array.from({ length: 512 }, () => 0n);
+  const since = values.map(() => ({ seq: 0, ticks: 1 }));
+  const entry = (): bigint => (BigInt(roll(4) ? 7 : 8) << 12n) | BigInt(roll(4096)) | 1n;
+  for (let slot = 0; slot < 512; slot += 3) values[slot] = entry();
+  const head = { table, space: 'guest', offset: 0, level: 1, bytes: 8, vcpu: 0, cause: -1, stack: 0 } as const;
+  const drafts: Draft[] = [{ kind: 'adopt', ...head, ticks: 1, format: 0, entries: [...values] }];
+  for (let seq = 1; seq < 900; seq++) {
+    const slot = roll(512);
+    const ticks = 5 * seq;
+    const now = roll(9) ? entry() : 0n;
+    drafts.push({ kind: 'pte', ...head, offset: 8 * slot, ticks, path: 0, old: values[slot]!, new: now });
+    values[slot] = now;
+    since[slot] = { seq, ticks };
+  }
+  const found = finish(mappersAt(recordingOf(drafts, { chunkEvents: 64 }), 'guest', asFrame(7), drafts.length - 1));
+  const expected = values.flatMap((value, slot) => (value >> 12n === 7n ? [{ value, slot, ...since[slot]! }] : []));
+  expect(expected.length).toBeGreaterThan(100);
+  expect(found.map(m => ({ value: m.value, slot: (m.at % 4096) / 8, seq: m.since, ticks: m.sinceTicks }))).toEqual(
+    expected,
+  );
+});
+
 function coversSlot(e: Event, at: number): boolean {
   if (e.kind !== 'pte' && e.kind !== 'adopt' && e.kind !== 'release') return false;
   const start = e.table * 4096 + e.offset;
