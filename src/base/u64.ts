@@ -10,10 +10,6 @@ export const hex = (v: bigint | number): string => v.toString(16);
 /** Sixteen hex digits, as kernels print addresses. */
 export const hex16 = (v: bigint): string => BigInt.asUintN(64, v).toString(16).padStart(16, '0');
 
-/** As hex16, of a u64 that is a multiple of 4096 and so exact as a number; 2^64 is 0 again. */
-export const hex16OfPage = (at: number): string => hex8(Math.floor(at / 2 ** 32)) + hex8(at);
-const hex8 = (v: number): string => (v >>> 0).toString(16).padStart(8, '0');
-
 /** Parses `0x...` or bare hex digits as people paste them (ffffffff81000000, ffffffff`81000000); undefined if it is neither. */
 export function parseHex(text: string): bigint | undefined {
   const digits = text.trim().replace(/^0x/i, '').replace(/[`_]/g, '');

@@ -2,21 +2,20 @@
 import type { Command } from 'commander';
 import type { Frame } from '../base/brand.js';
 import { Trouble } from '../base/trouble.js';
-import { hex, hex16OfPage } from '../base/u64.js';
+import { hex } from '../base/u64.js';
 import type { Side } from '../compare/moments.js';
 import { NO_FRAME } from '../events/kinds.js';
 import { JSON_VERSION } from '../events/text.js';
-import type { Level, PagingFormat } from '../isa/isa.js';
 import type { Source } from '../recording/source.js';
 import type { State } from '../state/state.js';
 import { LIMITS, type Limits, tablesAt } from '../state/tables-at.js';
 import { rootOfProcess } from '../views/process.js';
 import { rootAt } from '../views/slots.js';
-import { addressNumberOf, regionNamesOfPages, type SpaceRun, spaceMap, spaceRuns } from '../views/spaces.js';
-import { unpackPermissions } from '../views/tables.js';
+import { regionNamesOfPages, spaceMap, spaceRuns } from '../views/spaces.js';
 import { needFormat } from '../views/walk.js';
-import { permissionText, placeText, sizeText, type TableOptions, tableOptions, wholePosition } from './ask.js';
-import { fit, json, out, paint } from './output.js';
+import { placeText, type TableOptions, tableOptions, wholePosition } from './ask.js';
+import { json, out, outBytes, paint } from './output.js';
+import { pagesText, RangeLines } from './range-lines.js';
 import { countArgument, frameArgument, withRecording, work } from './session.js';
 import type { Verb } from './verb.js';
 
@@ -113,36 +112,14 @@ async function ranges(source: Source, seq: number, options: Options): Promise<nu
   out(
     `root ${rootText(root)} at ${placeText(source, { seq })}: ${pagesText(pages)} mapped through ${found.tables} tables`,
   );
-  const lineOf = rangeLines(format);
+  const lines = new RangeLines(format, options.frames);
   const regionOf = regionNamesOfPages(source.lexicon, format);
   let region: string | undefined;
   for (const run of found.runs) {
     const now = regionOf(run.page);
     if (now !== region) out(paint.bold(`---[ ${(region = now) ?? ''} ]---`));
-    const frame = options.frames ? ` ${hex(Math.floor(run.target / 4096))}` : '';
-    out(fit(lineOf(run) + frame));
+    outBytes(lines.bytes, lines.write(run));
   }
   if (found.truncated) out('... cut: more entries than anybody reads');
   return 0;
-}
-
-const pagesText = (pages: number): string => sizeText(BigInt(pages) << 12n);
-/** Lines of ranges as ptdump prints them. Of numbers, not bigints, and what most lines have in common is made once. */
-export function rangeLines(format: PagingFormat): (run: SpaceRun) => string {
-  const made = new Map<Level, Map<number, string>>();
-  const kindText = ({ pages, level, permissions }: SpaceRun): string => {
-    let ofLevel = made.get(level);
-    if (!ofLevel) made.set(level, (ofLevel = new Map()));
-    const key = pages * 16 + permissions;
-    let text = ofLevel.get(key);
-    if (text === undefined) {
-      text = `${pagesText(pages).padStart(6)} ${permissionText(unpackPermissions(permissions))} ${level.name}`;
-      ofLevel.set(key, text);
-    }
-    return text;
-  };
-  return run => {
-    const from = addressNumberOf(format, run.page);
-    return `${hex16OfPage(from)}-${hex16OfPage(from + run.pages * 4096)} ${kindText(run)}`;
-  };
 }

@@ -31,24 +31,43 @@ export function fit(line: string): string {
   return `${line.slice(0, Math.max(1, columns() - 1))}…`;
 }
 
-const PENDING_BYTES = 1 << 16;
-let pending: string[] = [];
-let pendingBytes = 0;
+/** What was said and is not written yet: the first `used` bytes. */
+const pending = Buffer.allocUnsafe(1 << 16);
+let used = 0;
 
 /** Writes a line to stdout, gathered into large writes. */
 export function out(line: string): void {
-  pending.push(line, '\n');
-  pendingBytes += line.length + 1;
-  if (pendingBytes >= PENDING_BYTES) flushOut();
+  const most = 3 * line.length + 1; // as UTF-8
+  makeRoom(most);
+  if (most > pending.length) writeAll(Buffer.from(`${line}\n`));
+  else {
+    used += pending.write(line, used);
+    pending[used++] = NEWLINE;
+  }
+}
+/** The same of a line of ASCII, the first `length` of these bytes, cut to the terminal's width: for thousands of them. */
+export function outBytes(bytes: Buffer, length: number): void {
+  if (process.stdout.isTTY) out(fit(bytes.toString('latin1', 0, length)));
+  else {
+    makeRoom(length + 1);
+    used += bytes.copy(pending, used, 0, length);
+    pending[used++] = NEWLINE;
+  }
+}
+const NEWLINE = 10;
+function makeRoom(bytes: number): void {
+  if (used + bytes > pending.length) flushOut();
 }
 /** One JSON object a line. */
 export const json = (value: unknown): void => out(JSON.stringify(value));
 
 /** Writes out what was gathered; blocks while the reader is slower than we are, so memory stays bounded. */
 export function flushOut(): void {
-  const bytes = Buffer.from(pending.join(''));
-  pending = [];
-  pendingBytes = 0;
+  const bytes = pending.subarray(0, used);
+  used = 0;
+  writeAll(bytes);
+}
+function writeAll(bytes: Buffer): void {
   for (let at = 0; at < bytes.length; ) {
     try {
       at += writeSync(1, bytes, at);

@@ -10,10 +10,10 @@ import type { State } from '../state/state.js';
 import { LEAF_WORDS, type Leaf } from '../state/words.js';
 
 /*
- * Bits that say what an entry is; the others are its address. In 8-byte formats bits 12..0 (PAT of large pages is 12) and
+ * Bits that say what an entry is; the others are its address, or the PAT of a large page. In 8-byte formats bits 11..0 and
  * 63..52; in 4-byte ones bits 19..0, since ARM's sections have flags up to bit 19.
  */
-const LO_FLAGS = { 4: 0xf_ffff, 8: 0x1fff } as const;
+const LO_FLAGS = { 4: 0xf_ffff, 8: 0xfff } as const;
 
 /** What entries with these flags are, but for the address. */
 export interface Meaning {
@@ -22,8 +22,6 @@ export interface Meaning {
   readonly bytes: number;
   /** Permissions as bits (PERMISSION_BITS); 0 for none. */
   readonly permissions: number;
-  /** The address is bits 51..12 of the entry, cut to a multiple of `bytes`: no need for the isa to take it apart. */
-  readonly plain: boolean;
 }
 export const PERMISSION_BITS = { write: 1, user: 2, execute: 4, global: 8 } as const;
 const pack = (p: Permissions): number =>
@@ -39,10 +37,6 @@ export const combineBits = (above: number, here: number): number => (above & her
 
 const MEANINGS_MAX = 65_536;
 
-/** Bits 51..12 of an 8-byte entry, cut to a multiple of `bytes` (at most 2^31, a power of two; 0 for a page). */
-const plainTarget = (lo: number, hi: number, bytes: number): number =>
-  (hi & 0xf_ffff) * 2 ** 32 + ((lo & -Math.max(bytes, 4096)) >>> 0);
-
 /** The entries of one paging format, read from one space of a state. */
 export class TableReader {
   readonly format: PagingFormat;
@@ -50,12 +44,14 @@ export class TableReader {
   private readonly space: Space;
   private readonly meanings = new Map<Level, Map<number, Meaning>>();
   private readonly words: number;
+  private readonly flags: number;
 
   constructor(state: State, space: Space, format: PagingFormat) {
     this.state = state;
     this.space = space;
     this.format = format;
     this.words = format.entryBytes / 4;
+    this.flags = LO_FLAGS[format.entryBytes];
   }
 
   /** Entries that share a leaf. */
@@ -75,7 +71,7 @@ export class TableReader {
   }
 
   meaning(level: Level, lo: number, hi: number): Meaning {
-    const key = (lo & LO_FLAGS[this.format.entryBytes]) + (hi >>> 20) * 0x2000;
+    const key = (lo & this.flags) | ((hi >>> 20) << 12);
     let known = this.meanings.get(level);
     if (!known) this.meanings.set(level, (known = new Map()));
     let m = known.get(key);
@@ -85,20 +81,15 @@ export class TableReader {
         kind: e.kind,
         bytes: e.kind === 'leaf' ? e.bytes : 0,
         permissions: e.kind === 'none' ? 0 : pack(e.flags),
-        plain: this.words === 2 && this.isPlain(level, lo, hi) && this.isPlain(level, lo ^ 0xffff_e000, hi ^ 0xf_ffff),
       };
       if (known.size < MEANINGS_MAX) known.set(key, m);
     }
     return m;
   }
-  private isPlain(level: Level, lo: number, hi: number): boolean {
-    const e = level.decode(u64(lo, hi));
-    return e.kind !== 'none' && e.at === plainTarget(lo, hi, e.kind === 'leaf' ? e.bytes : 0);
-  }
   /** Where an entry points; `m` is its meaning, and not `none`. */
   target(level: Level, m: Meaning, lo: number, hi: number): Paddr {
-    if (m.plain) return asPaddr(plainTarget(lo, hi, m.bytes));
-    const e = level.decode(u64(lo, hi));
+    if (m.kind === 'leaf') return asPaddr(level.target(lo, hi) * 4096);
+    const e = level.decode(u64(lo, hi)); // a table may begin inside a frame
     return e.kind === 'none' ? asPaddr(0) : e.at;
   }
 }

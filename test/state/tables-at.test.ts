@@ -4,9 +4,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { asPaddr } from '../../src/base/brand.js';
 import { Trouble } from '../../src/base/trouble.js';
-import { hex16 } from '../../src/base/u64.js';
+import { hex, hex16 } from '../../src/base/u64.js';
 import { finish } from '../../src/base/work.js';
-import { rangeLines, tablesOf } from '../../src/cli/map.js';
+import { tablesOf } from '../../src/cli/map.js';
+import { RangeLines } from '../../src/cli/range-lines.js';
 import { CHUNK_TICKS } from '../../src/events/block.js';
 import { type Draft, KIND, NO_FRAME, SPACES, type Space } from '../../src/events/kinds.js';
 import { EMPTY_LEXICON, type Lexicon } from '../../src/events/lexicon.js';
@@ -313,7 +314,12 @@ describe('the ranges of an address space in a recording that comes with rewalk',
         for (const frames of [true, false]) {
           const [expected, ...found] = states.map(s => finish(spaceRuns(s, 'guest', format, { at }, { frames })));
           for (const runs of found) expect(runs, `at event ${seq}, root ${at}`).toEqual(expected);
-          expect(expected!.runs.map(rangeLines(format))).toEqual(expected!.runs.map(run => plainLine(format, run)));
+          const lines = new RangeLines(format, frames);
+          expect(expected!.runs.map(run => lines.text(run))).toEqual(
+            expected!.runs.map(
+              run => plainLine(format, run) + (frames ? ` ${hex(Math.floor(run.target / 4096))}` : ''),
+            ),
+          );
           ranges += expected!.runs.length;
         }
     }

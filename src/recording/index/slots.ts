@@ -17,14 +17,27 @@ const outOfOrder = (): Trouble => new Trouble('a keyframe with entries out of or
 const nowhere = (): Trouble => new Trouble('a keyframe with an entry that can be nowhere');
 
 type Columns = Pick<Slots, keyof typeof WIDTHS>;
-/** Entries of the same frame follow each other; run r of them begins at row first[r]. */
+/** Entries of the same frame follow each other: those of `keys[r]` are the rows from first[r] to first[r + 1] - 1. */
 interface Runs {
-  readonly space: readonly number[];
-  readonly frame: readonly number[];
-  readonly first: readonly number[];
+  readonly count: number;
+  readonly keys: Float64Array;
+  readonly first: Uint32Array;
 }
-/** Offsets, lo and hi of the frame asked for last. */
-const one = [0, 1, 2].map(() => new Uint32Array(PAGE_BYTES));
+/** Ascends as the entries do. */
+const keyOf = (space: number, frame: number): number => space * 2 ** 32 + frame;
+/** Of the frame asked for last. */
+const one = {
+  offset: new Uint32Array(PAGE_BYTES),
+  lo: new Uint32Array(PAGE_BYTES),
+  hi: new Uint32Array(PAGE_BYTES),
+};
+/** The first n values of a part from row `first` on. */
+function values(part: Part, first: number, room: Uint32Array, n: number): Uint32Array {
+  const into = room.subarray(0, n);
+  into.fill(0);
+  part(first, into);
+  return into;
+}
 
 export class KeyframeSlots implements Slots {
   readonly count: number;
@@ -79,31 +92,23 @@ export class KeyframeSlots implements Slots {
     return this.placed(() => this.readFrame(space, frame));
   }
   private readFrame(space: number, frame: number): FrameSlots | undefined {
-    const runs = (this.runs ??= this.findRuns());
+    const { count, keys, first: firsts } = (this.runs ??= this.findRuns());
+    const key = keyOf(space, frame);
     let low = 0;
-    let high = runs.frame.length;
+    let high = count;
     while (low < high) {
       const middle = (low + high) >> 1;
-      const [s, f] = [runs.space[middle]!, runs.frame[middle]!];
-      if (s < space || (s === space && f < frame)) low = middle + 1;
+      if (keys[middle]! < key) low = middle + 1;
       else high = middle;
     }
-    if (runs.space[low] !== space || runs.frame[low] !== frame) return undefined;
-    const first = runs.first[low]!;
-    const n = (runs.first[low + 1] ?? this.count) - first;
+    if (low === count || keys[low] !== key) return undefined;
+    const first = firsts[low]!;
+    const n = firsts[low + 1]! - first;
     if (n > PAGE_BYTES) throw outOfOrder();
-    const [offset, lo, hi] = one.map(column => column.subarray(0, n)) as [Uint32Array, Uint32Array, Uint32Array];
     const parts = this.parts!;
-    for (const [part, into] of [
-      [parts.offset, offset],
-      [parts.lo, lo],
-      [parts.hi, hi],
-    ] as const) {
-      into.fill(0);
-      part(first, into);
-    }
+    const offset = values(parts.offset, first, one.offset, n);
     checkOffsets(offset);
-    return { offset, lo, hi };
+    return { offset, lo: values(parts.lo, first, one.lo, n), hi: values(parts.hi, first, one.hi, n) };
   }
 
   private findRuns(): Runs {
@@ -112,21 +117,23 @@ export class KeyframeSlots implements Slots {
     const spaces = stepsOf(from, count, 1);
     const frames = stepsOf(from, count, 4);
     this.parts = { offset: partOf(from, count, 2), lo: partOf(from, count, 4), hi: partOf(from, count, 4) };
-    const runs = { space: [] as number[], frame: [] as number[], first: [] as number[] };
-    for (let s = 0, f = 0, last = -1; s < spaces.rows.length || f < frames.rows.length; ) {
+    const most = spaces.rows.length + frames.rows.length;
+    const keys = new Float64Array(most);
+    const first = new Uint32Array(most + 1);
+    let n = 0;
+    for (let s = 0, f = 0, last = -1; s < spaces.rows.length || f < frames.rows.length; n++) {
       const row = Math.min(spaces.rows[s] ?? count, frames.rows[f] ?? count);
       if (spaces.rows[s] === row) s++;
       if (frames.rows[f] === row) f++;
-      const [space, frame] = [spaces.values[s - 1]!, frames.values[f - 1]!];
-      const key = space * 2 ** 32 + frame;
+      const space = spaces.values[s - 1]!;
       if (space >= SPACES.length) throw nowhere();
-      if (key <= last) throw outOfOrder();
-      last = key;
-      runs.space.push(space);
-      runs.frame.push(frame);
-      runs.first.push(row);
+      keys[n] = keyOf(space, frames.values[f - 1]!);
+      if (keys[n]! <= last) throw outOfOrder();
+      last = keys[n]!;
+      first[n] = row;
     }
-    return runs;
+    first[n] = count;
+    return { count: n, keys, first };
   }
 
   private columns(): Columns {
@@ -158,7 +165,7 @@ function checkOffsets(offset: Uint32Array): void {
 function check({ space, frame, offset }: Columns): void {
   let last = -1;
   for (let i = 0; i < frame.length; i++) {
-    const key = (space[i]! * 2 ** 32 + frame[i]!) * PAGE_BYTES + offset[i]!;
+    const key = keyOf(space[i]!, frame[i]!) * PAGE_BYTES + offset[i]!;
     if (space[i]! >= SPACES.length || offset[i]! >= PAGE_BYTES) throw nowhere();
     if (key <= last) throw outOfOrder();
     last = key;
