@@ -166,6 +166,7 @@ export const i32x4 = {
   shrU: two(0xad),
   add: two(0xae),
   sub: two(0xb1),
+  mul: two(0xb5),
   /** Products of words, and sums of two neighbours. */
   dot: two(0xba),
   /** Products of the low or the high four words of each. */

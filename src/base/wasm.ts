@@ -90,7 +90,7 @@ export const unary =
 export const binary =
   (...opcode: number[]) =>
   (a: Code, b: Code): Code => [a, b, opcode];
-// Alignment hints are all 0 (byte): guests do not align, and engines ignore the hint.
+// Alignment hints are all 0 (byte): what is read is often not aligned, and engines ignore the hint.
 export const load =
   (...opcode: number[]) =>
   (at: Code, offset = 0): Code => [at, opcode, 0, uleb(offset)];
@@ -299,13 +299,14 @@ function flatten(
 }
 
 /**
- * The binary of a module that imports its memory as env.memory and the given functions from env, and exports the
- * functions marked so; and, if it is to have one, a table of so many functions as `table`.
+ * The binary of a module that imports its memory (of so many pages of 64 KiB, and at most so many) as env.memory and the
+ * given functions from env, and exports the functions marked so; and, if it is to have one, a table of so many functions
+ * as `table`.
  */
 export function moduleOf(
   imports: readonly Import[],
   funcs: readonly Func[],
-  memoryPages: number,
+  memory: { readonly pages: number; readonly most: number },
   tableEntries = 0,
 ): Uint8Array<ArrayBuffer> {
   const functions = new Map<string, number>();
@@ -331,7 +332,7 @@ export function moduleOf(
     ]),
   );
   section(2, [
-    [...name('env'), ...name('memory'), 0x02, 0x01, ...uleb(memoryPages), ...uleb(memoryPages)],
+    [...name('env'), ...name('memory'), 0x02, 0x01, ...uleb(memory.pages), ...uleb(memory.most)],
     ...imports.map((f, n) => [...name('env'), ...name(f.name), 0x00, ...uleb(n)]),
   ]);
   section(

@@ -15,10 +15,11 @@ import { KIND, KIND_NAMES, KINDS, type KindName } from '../events/kinds.js';
 import { type ColumnSpec, columnSpecs, type Fields } from '../events/schema.js';
 import { Bytes, Scratch, Sink } from './bytes.js';
 import { decodeColumn, skipColumn } from './column-decode.js';
-import { encodeColumn } from './column-encode.js';
+import { encodeColumn, encodeWords } from './column-encode.js';
 import type { Numbers } from './column-tags.js';
 import { Head, type Order } from './head.js';
 import { type KindPlan, LAYOUT, type Layout, missingColumns, PLAN, type Plan, planOf } from './layout.js';
+import { theRoom } from './loops/room.js';
 import { type StoredPieces, sameStored } from './pieces.js';
 import {
   type Loose,
@@ -28,19 +29,11 @@ import {
   registerEnds,
   restoreChanges,
   restoreRegisters,
+  type Staged,
 } from './reduce.js';
 
-const scratch = {
-  kind: new Scratch(),
-  low: new Scratch(),
-  high: new Scratch(),
-  runs: new Scratch(),
-  causes: new Scratch(),
-  places: new Scratch(),
-  lengths: new Scratch(),
-};
+const scratch = { lengths: new Scratch() };
 const TABLE_BYTES = 12;
-const WORD = 2 ** 32;
 
 /** The registers after the chunks so far, for each kind that lists them. */
 export class Registers {
@@ -104,22 +97,19 @@ function maskOf(block: Block): readonly [number, number] {
 /** Ticks are differences, as two words. */
 function encodeHead(out: Sink, block: Block, kinds: readonly number[]): void {
   const { count, kind, ticks, vcpu } = block;
-  const kinds32 = scratch.kind.of(count);
-  const low = scratch.low.of(count);
-  const high = scratch.high.zeros(count);
-  let last = count > 0 ? ticks[0]! : 0;
-  out.f64(last);
-  kinds32.set(kind.subarray(0, count));
-  for (let i = 0; i < count; i++) {
-    const now = ticks[i]!;
-    const passed = now - last;
-    last = now;
-    low[i] = passed;
-    if (passed >= WORD) high[i] = passed / WORD;
+  const room = theRoom();
+  const mark = room.mark();
+  out.f64(count > 0 ? ticks[0]! : 0);
+  encodeWords(out, room.words(kind, count), count, 'few');
+  const all = room.take(8 * count);
+  room.f64.set(ticks.subarray(0, count), all >> 3);
+  const [low, high] = [room.take(4 * count), room.take(4 * count)];
+  room.loops.ticks(all, count, low, high);
+  for (const words of [low, high]) {
+    room.clearWords(words, count);
+    encodeWords(out, words, count, 'plain');
   }
-  encodeColumn(out, kinds32, count, 'few');
-  encodeColumn(out, low, count, 'plain');
-  encodeColumn(out, high, count, 'plain');
+  room.free(mark);
   encodeColumn(out, vcpu, count, 'plain');
   encodeCauses(out, block, kinds);
 }
@@ -132,51 +122,37 @@ function encodeHead(out: Sink, block: Block, kinds: readonly number[]): void {
  * A run is of events of those kinds with one cause (or none); its distance is that of its first event (or 0). Where runs
  * are short, as in details, `runs` is 0 and one column has the distance of each event of those kinds.
  */
-function encodeCauses(out: Sink, { count, kind, back }: Block, kinds: readonly number[]): void {
-  // No branch may depend on the kind of an event: nobody can foresee it.
-  const caused = new Uint8Array(256);
-  for (let i = 0; i < count; i++) {
-    const b = back[i]! | 0;
-    caused[kind[i]!]! |= (b | -b) >>> 31;
-  }
-  const places = scratch.places.of(count + 1);
-  let events = 0;
-  for (let i = 0; i < count; i++) {
-    places[events] = i;
-    events += caused[kind[i]!]!;
-  }
-  const lengths = scratch.runs.of(count);
-  const distances = scratch.causes.of(count);
-  let runs = 0;
-  let start = 0;
-  for (let n = 0, b = 0, at = 0; n < events; n++) {
-    const i = places[n]!;
-    const c = back[i]!;
-    // Both none, or both the same event.
-    const same = c === 0 ? b === 0 : b !== 0 && c - b === i - at;
-    b = c;
-    at = i;
-    if (same && n > 0) continue;
-    if (n > 0) lengths[runs - 1] = n - start;
-    start = n;
-    distances[runs++] = c;
-  }
-  if (runs > 0) lengths[runs - 1] = events - start;
+function encodeCauses(out: Sink, block: Block, kinds: readonly number[]): void {
+  const { count } = block;
+  const room = theRoom();
+  const { loops } = room;
+  const mark = room.mark();
+  const kind = room.copy(block.kind, count);
+  const back = room.words(block.back, count);
+  const flags = room.zeros(256);
+  loops.caused(kind, back, count, flags);
+  const places = room.take(4 * (count + 1));
+  const events = loops.flagged(kind, count, flags, places);
+  const [lengths, distances] = [room.take(4 * count), room.take(4 * count)];
+  const runs = loops.runs(places, events, back, lengths, distances);
   encodeColumn(
     out,
-    Uint8Array.from(kinds, k => caused[k]!),
+    Uint8Array.from(kinds, k => room.bytes[flags + k]!),
     kinds.length,
     'plain',
   );
   const short = 4 * runs > events;
   out.u32(short ? 0 : runs);
   if (short) {
-    for (let n = 0; n < events; n++) distances[n] = back[places[n]!]!;
-    encodeColumn(out, distances, events, 'near');
-  } else {
-    encodeColumn(out, lengths, runs, 'plain');
-    encodeColumn(out, distances, runs, 'plain');
-  }
+    loops.pick(places, events, back, distances);
+    room.clearWords(distances, events);
+    encodeWords(out, distances, events, 'near');
+  } else
+    for (const words of [lengths, distances]) {
+      room.clearWords(words, runs);
+      encodeWords(out, words, runs, 'plain');
+    }
+  room.free(mark);
 }
 
 /** Processor of each row of a kind. */
@@ -192,18 +168,21 @@ function vcpusOf(block: Block, kind: number): Uint8Array {
 function encodePart(out: Sink, plan: KindPlan, kind: number, block: Block, registers: Registers): void {
   const rows = block.rows[kind]!;
   const own = block.col[plan.name as KindName] as unknown as Loose;
-  let stored: Loose = {};
+  const room = theRoom();
+  const mark = room.mark();
+  let staged: Staged = {};
   if (plan.registers) {
     const file = registers.of(plan.name);
     file.write(out);
-    stored = reduceRegisters(own, rows, vcpusOf(block, kind), file);
-  } else if (plan.changes.length > 0) stored = reduceChanges(plan, own, rows);
+    staged = reduceRegisters(own, rows, vcpusOf(block, kind), file);
+  } else if (plan.changes.length > 0) staged = reduceChanges(plan, own, rows);
   for (const { name, what, ends, trait } of plan.columns) {
-    const column = stored[name] ?? own[name]!;
-    if (what === 'end') {
-      if (!plan.registers) encodeColumn(out, lengthsOf(column, rows), rows, 'plain');
-    } else encodeColumn(out, column, what === 'item' ? own[ends]![rows - 1]! : rows, trait);
+    const n = what === 'item' ? own[ends]![rows - 1]! : rows;
+    if (staged[name] !== undefined) encodeWords(out, staged[name], n, trait);
+    else if (what !== 'end') encodeColumn(out, own[name]!, n, trait);
+    else if (!plan.registers) encodeColumn(out, lengthsOf(own[name]!, rows), rows, 'plain');
   }
+  room.free(mark);
 }
 
 function lengthsOf(ends: Numbers, rows: number): Uint32Array {

@@ -13,20 +13,14 @@
  */
 import { Trouble } from '../base/trouble.js';
 import { type Bytes, Scratch, type Sink } from './bytes.js';
-import { type Numbers, unzigzag, zigzag } from './column-tags.js';
+import { type Numbers, unzigzag } from './column-tags.js';
 import type { KindPlan } from './layout.js';
+import { theRoom } from './loops/room.js';
 
 /** Columns of one kind by name. */
 export type Loose = Record<string, Numbers>;
 
-const scratch = {
-  places: new Scratch(),
-  last: new Scratch(),
-  old: [new Scratch(), new Scratch()],
-  counts: new Scratch(),
-  valuesLo: new Scratch(),
-  valuesHi: new Scratch(),
-};
+const scratch = { places: new Scratch(), last: new Scratch() };
 
 /** Places in the table of last values: a power of two, at least twice the rows. */
 const tableSize = (rows: number): number => 1 << Math.max(4, 33 - Math.clz32(rows));
@@ -45,27 +39,34 @@ function mixIn(at: Uint32Array, column: Numbers, rows: number, mask: number): vo
   }
 }
 
-/** The columns to be stored in place of the old and new values; they hold until the next call. */
-export function reduceChanges(kind: KindPlan, columns: Loose, rows: number): Loose {
-  const at = places(kind, columns, rows);
-  const stored: Loose = {};
-  kind.changes.forEach(([old, now], n) => {
-    const last = scratch.last.zeros(tableSize(rows));
-    const olds = columns[old]!;
-    const news = columns[now]!;
-    const reduced = scratch.old[n]!.of(rows);
-    for (let r = 0; r < rows; r++) {
-      reduced[r] = olds[r]! ^ last[at[r]!]!;
-      last[at[r]!] = news[r]!;
-    }
-    stored[old] = reduced;
-    if (kind.counts) {
-      const differences = scratch.counts.of(rows);
-      for (let r = 0; r < rows; r++) differences[r] = zigzag((news[r]! - olds[r]!) | 0);
-      stored[now] = differences;
-    }
+/** By name where in the room the words are that are stored in place of a column. */
+export type Staged = Record<string, number>;
+
+/** What to store in place of the old and new values. */
+export function reduceChanges(kind: KindPlan, columns: Loose, rows: number): Staged {
+  const room = theRoom();
+  const { loops } = room;
+  const at = room.zeros(4 * rows);
+  const staged: Staged = {};
+  kind.key.forEach((name, n) => {
+    const mark = room.mark();
+    const isLast = n === kind.key.length - 1;
+    loops.mixIn(at, room.words(columns[name]!, rows), rows, isLast ? tableSize(rows) - 1 : -1);
+    room.free(mark);
   });
-  return stored;
+  for (const [old, now] of kind.changes) {
+    const reduced = (staged[old] = room.take(4 * rows));
+    const differences = kind.counts ? (staged[now] = room.take(4 * rows)) : 0;
+    const mark = room.mark();
+    const olds = room.words(columns[old]!, rows);
+    const news = room.words(columns[now]!, rows);
+    loops.xorLast(at, rows, olds, news, room.zeros(4 * tableSize(rows)), reduced);
+    if (kind.counts) loops.subtract(news, olds, rows, differences);
+    room.free(mark);
+    room.clearWords(reduced, rows);
+    if (kind.counts) room.clearWords(differences, rows);
+  }
+  return staged;
 }
 
 /** Undoes reduceChanges, in place. */
@@ -171,42 +172,27 @@ export function registerEnds(columns: Loose, rows: number): Uint32Array {
   return ends;
 }
 
-/** The columns to be stored in place of the values; `file` has the registers before, and those after when it returns. */
-export function reduceRegisters(columns: Loose, rows: number, vcpus: Uint8Array, file: RegisterFile): Loose {
+/** What to store in place of the values; `file` has the registers before, and those after when it returns. */
+export function reduceRegisters(columns: Loose, rows: number, vcpus: Uint8Array, file: RegisterFile): Staged {
+  const room = theRoom();
   const n = rows === 0 ? 0 : columns.valuesEnd![rows - 1]!;
-  const stored = { valuesLo: scratch.valuesLo.of(n), valuesHi: scratch.valuesHi.of(n) };
-  const [masks, values] = [signedPair(columns, 'mask'), signedPair(columns, 'values')];
-  reduceValues(masks, values, vcpus, file, signed(stored.valuesLo), signed(stored.valuesHi), rows);
-  return stored;
-}
-function reduceValues(
-  [maskLo, maskHi]: Pair,
-  [lo, hi]: Pair,
-  vcpus: Uint8Array,
-  file: RegisterFile,
-  storedLo: Int32Array,
-  storedHi: Int32Array,
-  rows: number,
-): void {
-  let vcpu = vcpus[0]!;
-  let words = file.of(vcpu);
-  let i = 0;
-  for (let r = 0; r < rows; r++) {
-    if (vcpus[r]! !== vcpu) words = file.of((vcpu = vcpus[r]!));
-    let mask = maskLo[r]!;
-    for (let from = 0; from < REGISTERS; from += 32) {
-      for (; mask !== 0; mask &= mask - 1, i++) {
-        const reg = from + 31 - Math.clz32(mask & -mask);
-        const l = (lo[i]! - words[reg]!) | 0;
-        const h = (hi[i]! - words[REGISTERS + reg]!) | 0;
-        storedLo[i] = (l << 1) ^ (l >> 31);
-        storedHi[i] = (h << 1) ^ (h >> 31);
-        words[reg] = lo[i]!;
-        words[REGISTERS + reg] = hi[i]!;
-      }
-      mask = maskHi[r]!;
-    }
+  const staged = { valuesLo: room.take(4 * n), valuesHi: room.take(4 * n) };
+  const mark = room.mark();
+  const [masksLo, masksHi] = [room.words(columns.maskLo!, rows), room.words(columns.maskHi!, rows)];
+  const [lo, hi] = [room.words(columns.valuesLo!, n), room.words(columns.valuesHi!, n)];
+  const at = room.take(8 * REGISTERS);
+  for (let from = 0, to = 0, k = 0; from < rows; from = to) {
+    // Rows of one processor at a time.
+    while (to < rows && vcpus[to] === vcpus[from]) to++;
+    const words = file.of(vcpus[from]!);
+    const inRoom = new Int32Array(room.bytes.buffer, at, 2 * REGISTERS);
+    inRoom.set(words);
+    k = room.loops.registers(masksLo, masksHi, from, to, lo, hi, staged.valuesLo, staged.valuesHi, k, at);
+    words.set(inRoom);
   }
+  room.free(mark);
+  for (const values of Object.values(staged)) room.clearWords(values, n);
+  return staged;
 }
 /** Low and high words, with a sign: what V8 can keep as small integers, whatever is in them. */
 type Pair = readonly [lo: Int32Array, hi: Int32Array];

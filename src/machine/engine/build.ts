@@ -335,7 +335,7 @@ export function buildEngine(
     const binary = moduleOf(
       IMPORTS,
       [...walkFunctions(format, layout), ...tlbFunctions(layout), find(), ...functions, run(all), enter()],
-      layout.pages,
+      { pages: layout.pages, most: layout.pages },
       REGIONS_MAX,
     );
     last = { handlers, functions, format, key, module: new WebAssembly.Module(binary), wasmBytes: binary.length };

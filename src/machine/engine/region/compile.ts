@@ -175,7 +175,7 @@ export function compileRegion(
       ...[...used].map(f => ({ ...f, exported: false })),
       { name: 'region', params: ['i32', 'i32'], result: 'i32', locals, exported: true, body },
     ],
-    memoryPages,
+    { pages: memoryPages, most: memoryPages },
   );
   return new WebAssembly.Module(binary);
 }

@@ -1,0 +1,171 @@
+/**
+ * Bytes as a brotli stream (RFC 7932) that says each byte by a Huffman code and never where it was before. Most pieces are
+ * planes of numbers in which nothing repeats: a general compressor looks for matches in them, makes codes for what it does
+ * not find, and clears its tables, for three times the time and the same bytes. Any brotli reader reads these.
+ *
+ *   window 1 bit | last, not empty 2 | MLEN 2 + 16.. | one block type each 3 | distances 6 | context 2 | one tree each 2
+ *   literals' code | one command's code | one distance's code | the command: so many bytes follow | the bytes
+ *
+ * A command inserts bytes and copies some: the meta-block ends where all are inserted, and nothing is copied (9.3).
+ */
+import { canonicalCodes, codeLengths, LENGTH_MAX } from './huffman.js';
+import { CENSUS_BYTES, SEEN_BYTES } from './loops/literals.js';
+import { theRoom } from './loops/room.js';
+
+/** Bits, the first one lowest. */
+class Bits {
+  readonly bytes = new Uint8Array(512);
+  at = 0;
+  acc = 0;
+  used = 0;
+  clear(): void {
+    this.at = this.acc = this.used = 0;
+  }
+  /** @param n at most 16 */
+  put(value: number, n: number): void {
+    this.acc |= value << this.used;
+    this.used += n;
+    for (; this.used >= 8; this.used -= 8, this.acc >>>= 8) this.bytes[this.at++] = this.acc;
+  }
+}
+
+const BYTES = 256;
+/** Matches are looked for where they might take off a tenth of the bytes. Looking where it is a 32nd takes off 0.2 %. */
+const WORTH_TRYING = 10;
+/** More is left to the compressor: sums of `repeats` would not fit into a word. */
+const BYTES_MAX = 1 << 20;
+
+const bits = new Bits();
+const lengths = new Uint8Array(BYTES);
+
+/** What `prepare` found out. */
+export interface Prepared {
+  /** Where the bytes lie in the room. */
+  readonly from: number;
+  readonly n: number;
+  /** Bytes of the stream. */
+  readonly size: number;
+  /** True if saying where bytes were before might take off so much that it is worth trying. */
+  readonly repeats: boolean;
+}
+
+/**
+ * Copies bytes to the room, which the caller frees, and makes their codes; there are at least two different ones.
+ * Undefined where they are too many.
+ */
+export function prepare(bytes: Uint8Array): Prepared | undefined {
+  const n = bytes.length;
+  if (n > BYTES_MAX) return undefined;
+  const room = theRoom();
+  const from = room.copy(bytes, n);
+  const counts = room.take(CENSUS_BYTES);
+  room.loops.census(from, n, counts);
+  const total = codeLengths(room.u32.subarray(counts >> 2, (counts >> 2) + BYTES), LENGTH_MAX, lengths);
+  bits.clear();
+  writeHead(n);
+  const size = Math.ceil((8 * bits.at + bits.used + total) / 8);
+  const perByte = Math.ceil((16 * total) / n);
+  const enough = Math.floor((16 * 8 * size) / WORTH_TRYING);
+  const saved = room.loops.repeats(from, n, room.take(SEEN_BYTES), perByte, enough);
+  return { from, n, size, repeats: saved > enough };
+}
+
+/** The stream of what was prepared last. */
+export function writeLiterals({ from, n, size }: Prepared): Uint8Array {
+  const room = theRoom();
+  const codes = room.take(4 * BYTES);
+  const out = room.take(size + 8);
+  canonicalCodes(lengths, BYTES, room.u32, codes >> 2);
+  room.bytes.set(bits.bytes.subarray(0, bits.at), out);
+  const end = room.loops.emit(from, n, codes, out + bits.at, bits.acc, bits.used);
+  return room.bytes.slice(out, end);
+}
+
+function writeHead(n: number): void {
+  bits.put(0, 1); // a window of 2^16 bytes
+  bits.put(1, 2); // the last meta-block, not empty
+  const nibbles = n <= 1 << 16 ? 4 : 5;
+  bits.put(nibbles - 4, 2);
+  for (let k = 0; k < nibbles; k++) bits.put(((n - 1) >>> (4 * k)) & 15, 4);
+  bits.put(0, 13); // block types, distances, context and trees: one of each, all of them 0
+  writeCode();
+  const insert = INSERT_BASES.findLastIndex(base => base <= n);
+  const extra = INSERT_BITS[insert]!;
+  const rest = n - INSERT_BASES[insert]!;
+  writeOnly(INSERT_COPY[insert >> 3]! + 8 * (insert & 7), 10);
+  writeOnly(0, 6);
+  bits.put(rest & 0xfff, Math.min(extra, 12));
+  if (extra > 12) bits.put(rest >>> 12, extra - 12);
+}
+/** A code of one symbol, which then takes no bits (3.4). */
+function writeOnly(symbol: number, width: number): void {
+  bits.put(1, 4);
+  bits.put(symbol, width);
+}
+/** Insert lengths by code: how many bits tell which of those that begin where the ones before end (5). */
+const INSERT_BITS = [0, 0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 7, 8, 9, 10, 12, 14, 24];
+const INSERT_BASES = INSERT_BITS.map((_, code) => INSERT_BITS.slice(0, code).reduce((sum, n) => sum + 2 ** n, 0));
+/** Commands that copy two bytes, by eight insert codes (5). */
+const INSERT_COPY = [128, 256, 448];
+
+/** The order in which lengths of the code of lengths are written (3.5); 16 and 17 repeat a length and zeros. */
+const STORED = [1, 2, 3, 4, 0, 5, 17, 6, 16, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+/** How these are said: value and bits. */
+const LENGTH_OF_LENGTH = [
+  [0, 2],
+  [7, 4],
+  [3, 3],
+  [2, 2],
+  [1, 2],
+  [15, 4],
+] as const;
+const ZEROS = 17;
+const symbols = new Uint8Array(BYTES);
+const extras = new Uint8Array(BYTES);
+const lengthCounts = new Uint32Array(18);
+const lengthLengths = new Uint8Array(18);
+const lengthCodes = new Uint32Array(18);
+
+/** Writes the code of the literals, by its lengths (3.5). */
+function writeCode(): void {
+  let end = BYTES;
+  while (lengths[end - 1] === 0) end--;
+  // Lengths as they are, zeros in runs.
+  let n = 0;
+  lengthCounts.fill(0);
+  for (let i = 0; i < end; ) {
+    let zeros = 0;
+    while (lengths[i + zeros] === 0) zeros++;
+    if (zeros < 3) {
+      symbols[n] = lengths[i++]!;
+    } else {
+      // Three to ten of them; and two runs in a row would mean a longer one, so a zero goes between.
+      extras[n] = Math.min(zeros, 10) - 3;
+      i += Math.min(zeros, 10);
+      symbols[n] = ZEROS;
+    }
+    lengthCounts[symbols[n]!]!++;
+    n++;
+    if (symbols[n - 1] === ZEROS && lengths[i] === 0) {
+      symbols[n++] = 0;
+      lengthCounts[0]!++;
+      i++;
+    }
+  }
+  codeLengths(lengthCounts, 5, lengthLengths);
+  let last = STORED.length;
+  const isOnly = lengthCounts.reduce((kinds, count) => kinds + (count > 0 ? 1 : 0), 0) === 1;
+  if (!isOnly) while (lengthLengths[STORED[last - 1]!] === 0) last--;
+  bits.put(0, 2);
+  for (let k = 0; k < last; k++) {
+    const [value, width] = LENGTH_OF_LENGTH[lengthLengths[STORED[k]!]!]!;
+    bits.put(value, width);
+  }
+  if (isOnly) return; // it takes no bits to say it again and again
+  canonicalCodes(lengthLengths, 18, lengthCodes, 0);
+  for (let k = 0; k < n; k++) {
+    const code = lengthCodes[symbols[k]!]!;
+    bits.put(code & 0xffff, code >>> 16);
+    if (symbols[k] === ZEROS) bits.put(extras[k]!, 3);
+  }
+}
