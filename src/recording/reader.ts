@@ -73,6 +73,7 @@ class FileRecording implements Recording {
   readonly header: Header;
   readonly id: string;
   chunks: ChunkInfo[] = [];
+  keyframes: readonly KeyframeInfo[] = [];
   private readonly file: RecordingFile;
   private readonly reading: Reading;
   private readonly cacheBytes: number;
@@ -170,9 +171,6 @@ class FileRecording implements Recording {
     }
     return this.opened;
   }
-  get keyframes(): readonly KeyframeInfo[] {
-    return this.directory.of(FRAME.keyframe).map(p => ({ from: p.first, seq: p.first + p.count }));
-  }
   keyframe(n: number): Keyframe {
     const place = this.directory.of(FRAME.keyframe)[n]!;
     return decodeKeyframe(this.file.payload(place), `${this.name}: damaged at byte ${place.offset}`, this.reading);
@@ -262,6 +260,7 @@ class FileRecording implements Recording {
     while (chunks.length > directory.chunks.length) chunks.pop();
     for (let n = chunks.length; n < directory.chunks.length; n++) chunks.push(new Info(directory.chunks[n]!, kindHere));
     if (this.tail) chunks.push(new Info(this.tail.head, kindHere));
+    this.keyframes = directory.of(FRAME.keyframe).map(p => ({ from: p.first, seq: p.first + p.count }));
     this.lastChunk = undefined;
     this.symbolList = undefined;
     if (this.opened) this.updateIndex();

@@ -11,7 +11,7 @@
  * words on a way; more of them hardly fewer, since neighbours have little in common, and each level takes memory.
  * When they take more than the budget, those of the level that has most go first, least recently used ones before others.
  */
-import { bytesOfChanges, type Changes, joined, scratchOf } from './changes.js';
+import { bytesOfChanges, type Changes, joined } from './changes.js';
 import type { Beside } from './tree.js';
 import { LEAF_WORDS } from './words.js';
 
@@ -74,7 +74,8 @@ export class Deltas {
   /** Per level, least recently used first. */
   private readonly levels = Array.from({ length: OTHER + 1 }, () => ({ bytes: 0, kept: new Set<Kept>() }));
 
-  private scratch = scratchOf(0);
+  /** Zeros between uses. */
+  private scratch = new Uint32Array(0);
 
   constructor(budgetBytes: number) {
     this.budgetBytes = budgetBytes;
@@ -130,7 +131,7 @@ export class Deltas {
     }
     const [{ before }, { to, after }] = [parts[0]!, parts.at(-1)!];
     const words = parts.reduce((most, { end }) => Math.max(most, end), LEAF_WORDS);
-    if (words > this.scratch.words.length) this.scratch = scratchOf(2 ** Math.ceil(Math.log2(words)));
+    if (words > this.scratch.length) this.scratch = new Uint32Array(2 ** Math.ceil(Math.log2(words)));
     this.keep({ ...joined(parts, this.scratch), from, to, before, after }, level + 1);
     this.join(from, level + 1);
   }

@@ -20,9 +20,9 @@ import { Places } from './places.js';
 import type { Range } from './ranges.js';
 import type { Words } from './state.js';
 import type { Still } from './stills.js';
-import { EVERYTHING, fold, type Wanted } from './sweep.js';
+import { type Direction, EVERYTHING, fold, type Wanted } from './sweep.js';
 import { type Beside, EMPTY_TREE, type Ending, GROUP_LEAVES, leafOf, type Task, type Tree } from './tree.js';
-import { LEAF_SHIFT, LEAF_WORDS, type Leaf, SECTIONS } from './words.js';
+import { LEAF_WORDS, type Leaf, SECTIONS } from './words.js';
 
 /** Ranges of one host address space: sixteen times what Linux allows a process. */
 const RANGES_MAX = 2 ** 20;
@@ -41,13 +41,15 @@ export class Pool implements Words {
   /** How many events are folded in: the state is the one before event `applied`. */
   applied = 0;
   ending: Ending | undefined;
-  tasks = new Map<number, Task>();
-  hosts = new Map<number, readonly Range[]>();
+  tasks: Map<number, Task> = new Map();
+  hosts: Map<number, readonly Range[]> = new Map();
 
   /** Replaced by a longer array when leaves get places. */
   words = new Uint32Array(256 * LEAF_WORDS);
   /** See the constructor. */
   readonly wanted: Wanted;
+  /** The block that was folded last. */
+  private folded: Block | undefined;
   private readonly places = new Places();
   private readonly placesOf: number[][] = Array.from({ length: SECTIONS }, () => []);
   // The leaf written last, by section: registers are nearly always in the same one.
@@ -63,14 +65,14 @@ export class Pool implements Words {
   private anchored = 0;
   /** False while what is written is not to be taken back. */
   private copying = true;
-  private anchorBeside: Beside = { hosts: EMPTY_TREE.hosts, tasks: EMPTY_TREE.tasks, ending: undefined };
+  private anchorBeside: Beside = { hosts: this.hosts, tasks: this.tasks, ending: undefined };
 
-  /** What is beside the words as an object that stays; undefined since it changed. */
+  /** What is beside the words as an object that stays, its maps too; undefined where they have become others since. */
   private besideNow: Beside | undefined = this.anchorBeside;
   /** Processes whose ranges were copied and may be changed in place. */
   private readonly ownHosts = new Set<number>();
 
-  /** The tree made last, and the places written since (but for those of lines that have copies). */
+  /** The tree made last, and the places that may have been written since (but for those of lines that have copies). */
   private frozen: Tree = EMPTY_TREE;
   private stale = new Uint8Array(256);
 
@@ -86,13 +88,18 @@ export class Pool implements Words {
 
   /** Folds events from..to-1 of the block in (indices in the block). `applied` must be the seq of `from`. */
   forward(block: Block, from: number, to: number): void {
-    fold(this, block, from, to, 'forward', this.wanted);
+    this.fold(block, from, to, 'forward');
     this.applied = block.first + to;
   }
   /** Takes events to-1 .. from of the block out again, last first. `applied` must be the seq of `to`. */
   backward(block: Block, from: number, to: number): void {
-    fold(this, block, from, to, 'backward', this.wanted);
+    this.fold(block, from, to, 'backward');
     this.applied = block.first + from;
+  }
+
+  private fold(block: Block, from: number, to: number, direction: Direction): void {
+    fold(this, block, from, to, direction, this.wanted, this.folded !== block);
+    this.folded = block;
   }
 
   /** The state as a tree that never changes. */
@@ -138,17 +145,23 @@ export class Pool implements Words {
 
   private beside(): Beside {
     if (this.besideNow && this.besideNow.ending === this.ending) return this.besideNow;
-    this.ownHosts.clear();
-    this.besideNow = { hosts: new Map(this.hosts), tasks: new Map(this.tasks), ending: this.ending };
-    return this.besideNow;
+    const beside = { hosts: this.hosts, tasks: this.tasks, ending: this.ending };
+    this.setBeside(beside);
+    return beside;
   }
   private setBeside(beside: Beside): void {
-    if (this.besideNow === beside && this.ending === beside.ending) return;
-    this.hosts = new Map(beside.hosts);
-    this.tasks = new Map(beside.tasks);
+    this.hosts = beside.hosts as Pool['hosts'];
+    this.tasks = beside.tasks as Pool['tasks'];
     this.ending = beside.ending;
     this.ownHosts.clear();
     this.besideNow = beside;
+  }
+  /** Before the maps change: copies that are nobody else's. */
+  private ownMaps(): void {
+    if (!this.besideNow) return;
+    this.hosts = new Map(this.hosts);
+    this.tasks = new Map(this.tasks);
+    this.besideNow = undefined;
   }
 
   private anchor(): void {
@@ -192,7 +205,8 @@ export class Pool implements Words {
   }
   /** Along deltas that follow each other, to before event `applied`. The pool must be at its anchor, which moves there. */
   apply(deltas: readonly Changes[], beside: Beside, applied: number): void {
-    flip(this.words, deltas, this.stale, LEAF_SHIFT);
+    flip(this.words, deltas);
+    this.stale.fill(1, 0, this.places.count);
     this.setBeside(beside);
     this.applied = applied;
     this.anchor();
@@ -301,7 +315,7 @@ export class Pool implements Words {
     const ranges = this.hosts.get(process) ?? [];
     if (ranges.length > RANGES_MAX)
       throw new Trouble(`before event ${this.applied}: process ${process} has more than ${RANGES_MAX} ranges`);
-    this.besideNow = undefined;
+    this.ownMaps();
     if (this.ownHosts.has(process)) return ranges as Range[];
     const own = [...ranges];
     this.ownHosts.add(process);
@@ -309,7 +323,7 @@ export class Pool implements Words {
     return own;
   }
   setTask(vcpu: number, task: Task): void {
-    this.besideNow = undefined;
+    this.ownMaps();
     if (task.pid === 0 && task.name === '') this.tasks.delete(vcpu);
     else this.tasks.set(vcpu, task);
   }

@@ -187,9 +187,16 @@ export class Timeline {
   private cost(from: number, stops: readonly number[], cost: number, most: number): number {
     for (const stop of stops)
       while (from !== stop && cost < most) {
-        const move = this.move(from, stop);
-        from = move.to;
-        cost += move.cost;
+        const delta = this.deltas.step(from, stop);
+        if (delta) {
+          // As `move` has it, which is not asked, since a seek looks at hundreds of these.
+          cost += COST.word * delta.xors.length;
+          from = stop > from ? delta.to : delta.from;
+        } else {
+          const move = this.move(from, stop);
+          cost += move.cost;
+          from = move.to;
+        }
       }
     return cost;
   }
