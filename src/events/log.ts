@@ -24,12 +24,14 @@ export interface BlockSink {
   swap(full: Block): Block;
 }
 
+/** By kind: the columns that say where its lists end. */
 const LISTS = KIND_NAMES.map(name =>
   Object.entries(KINDS[name].fields as Record<string, AnyField>)
     .filter(([, f]) => f.shape === 'u64s' || f.shape === 'bytes')
     .map(([field]) => `${field}End`),
 );
-const HAS_LISTS = Uint8Array.from(LISTS, lists => (lists.length > 0 ? 1 : 0));
+/** In every event: an imported constant is looked up each time, one of the module's own is part of the instruction. */
+const FULL = CHUNK_EVENTS;
 
 export class Log {
   /** The open columns; valid until the next `open`. */
@@ -39,9 +41,10 @@ export class Log {
   private block: Block;
   private readonly sink: BlockSink;
   private count = 0;
-  /** By kind: where the lists of its rows end. */
-  private lists: readonly (readonly Uint32Array[])[] = [];
-  private startTicks = 0;
+  /** By kind: up to this row its lists have room in the block, however long they are. */
+  private readonly fits = new Uint32Array(KIND_NAMES.length);
+  /** The first ticks that are another chunk's; 0 while the block is empty. */
+  private endTicks = 0;
   private lastTicks = 0;
   /** In a detail log, events of the main stream so far; set by the owner before `open`. */
   readonly anchor: { before: number } | undefined;
@@ -62,9 +65,8 @@ export class Log {
     this.block.first = this.anchor ? this.anchor.before : this.seq;
     this.block.count = this.count = 0;
     this.block.rows.fill(0);
-    this.lists = LISTS.map((names, kind) =>
-      names.map(name => (this.col[KIND_NAMES[kind]!] as unknown as Record<string, Uint32Array>)[name]!),
-    );
+    this.fits.fill(0);
+    this.endTicks = 0;
   }
 
   /**
@@ -73,21 +75,11 @@ export class Log {
    * @param cause seq of the event it happens inside, -1 for none
    */
   open(kind: number, ticks: number, vcpu: number, cause: number): number {
-    if (
-      this.count > 0 &&
-      (this.count === CHUNK_EVENTS ||
-        ticks - this.startTicks >= CHUNK_TICKS ||
-        (HAS_LISTS[kind] === 1 && this.crowded(kind)))
-    ) {
-      this.flush();
-    }
-    const b = this.block;
-    if (this.count === 0) {
-      this.startTicks = ticks;
-      if (this.anchor) b.first = this.anchor.before;
-    }
+    if (this.count === FULL || ticks >= this.endTicks || this.block.rows[kind]! >= this.fits[kind]!)
+      this.makeRoom(kind, ticks);
     assert(ticks >= this.lastTicks, 'time went backwards from one event to the next');
     this.lastTicks = ticks;
+    const b = this.block;
     const i = this.count++;
     const row = b.rows[kind]!++;
     b.kind[i] = kind;
@@ -97,6 +89,25 @@ export class Log {
     b.back[i] = this.anchor ? this.anchor.before - b.first : cause < 0 ? 0 : this.seq - cause;
     this.seq++;
     return row;
+  }
+  /** Before an event that is the first of its block, or the first of another one, or whose lists may not fit. */
+  private makeRoom(kind: number, ticks: number): void {
+    let fits = this.fitting(kind);
+    if (this.count > 0 && (this.count === FULL || ticks >= this.endTicks || this.block.rows[kind]! >= fits)) {
+      this.flush();
+      fits = this.fitting(kind);
+    }
+    this.fits[kind] = fits;
+    if (this.count > 0) return;
+    this.endTicks = ticks + CHUNK_TICKS;
+    if (this.anchor) this.block.first = this.anchor.before;
+  }
+  /** The rows of this kind that the block has room for: those it has, and as many more with lists of the largest size. */
+  private fitting(kind: number): number {
+    const rows = this.block.rows[kind]!;
+    const columns = this.col[KIND_NAMES[kind]!] as unknown as Record<string, Uint32Array>;
+    const used = LISTS[kind]!.map(ends => listStart(columns[ends]!, rows));
+    return used.length === 0 ? FULL : rows + Math.floor((POOL_ITEMS - Math.max(...used)) / LIST_ITEMS);
   }
 
   /** Writes a whole event, checked field by field: for kinds that are rare. Returns its seq. */
@@ -118,13 +129,6 @@ export class Log {
   get current(): Block {
     this.block.count = this.count; // kept here meanwhile: the block's own is in shared memory
     return this.block;
-  }
-
-  /** True if a list of this kind could not hold one more of the largest size. */
-  private crowded(kind: number): boolean {
-    const row = this.block.rows[kind]!;
-    for (const ends of this.lists[kind]!) if (listStart(ends, row) + LIST_ITEMS > POOL_ITEMS) return true;
-    return false;
   }
 }
 

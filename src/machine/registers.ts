@@ -16,8 +16,8 @@ export interface RegisterSource {
 
 export class RegisterTrace {
   private readonly source: RegisterSource;
-  private readonly known: Uint32Array;
-  private readonly now: Uint32Array;
+  protected readonly known: Uint32Array;
+  protected readonly now: Uint32Array;
   private readonly all: readonly number[];
 
   constructor(source: RegisterSource) {

@@ -13,6 +13,10 @@ import { Tlb } from './tlb.js';
 export const VIA = { guest: 0, walker: 1, host: 2 } as const;
 export type Via = (typeof VIA)[keyof typeof VIA];
 
+/** For `trapped`, which is called at every such store: an imported constant is looked up at each use, one of our own is not. */
+const SHIFT = PAGE_SHIFT;
+const { clean: CLEAN, code: CODE, watched: WATCHED, traced: TRACED } = PAGE_FLAGS;
+
 /**
  * Hears of a store into a watched frame, after it is done. Values are the bytes stored over and stored, as two u32
  * words (the high one 0 below 8 bytes). It must not run the guest.
@@ -133,11 +137,11 @@ export class Memory {
   /** A store that is not plain: performs it inside one page and tells whoever must know. */
   trapped(signedAt: number, bytes: number, lo: number, hi: number, via: number): void {
     const at = signedAt >>> 0;
-    const flags = this.pageFlags[at >>> PAGE_SHIFT]!;
-    if (flags & PAGE_FLAGS.clean) this.pageFlags[at >>> PAGE_SHIFT] = flags & ~PAGE_FLAGS.clean;
-    if (flags & PAGE_FLAGS.code) this.onCode(at, bytes);
+    const flags = this.pageFlags[at >>> SHIFT]!;
+    if (flags & CLEAN) this.pageFlags[at >>> SHIFT] = flags & ~CLEAN;
+    if (flags & CODE) this.onCode(at, bytes);
     const to = this.layout.guest + at;
-    if (!(flags & (PAGE_FLAGS.watched | PAGE_FLAGS.traced))) {
+    if (!(flags & (WATCHED | TRACED))) {
       this.poke(to, bytes, lo, hi);
       return;
     }
@@ -151,8 +155,8 @@ export class Memory {
     this.poke(to, bytes, lo, hi);
     const newLo = bytes === 1 ? lo & 0xff : bytes === 2 ? lo & 0xffff : lo >>> 0;
     const newHi = bytes === 8 ? hi >>> 0 : 0;
-    if (flags & PAGE_FLAGS.traced) this.onTraced(asPaddr(at), bytes, oldLo, oldHi, newLo, newHi, via as Via);
-    if (flags & PAGE_FLAGS.watched) this.onWatched(asPaddr(at), bytes, oldLo, oldHi, newLo, newHi, via as Via);
+    if (flags & TRACED) this.onTraced(asPaddr(at), bytes, oldLo, oldHi, newLo, newHi, via as Via);
+    if (flags & WATCHED) this.onWatched(asPaddr(at), bytes, oldLo, oldHi, newLo, newHi, via as Via);
   }
   private poke(to: number, bytes: number, lo: number, hi: number): void {
     if (bytes === 1) this.view.setUint8(to, lo);

@@ -47,6 +47,7 @@ export interface Processor {
   after?(finished: boolean): Exit | undefined;
 }
 
+const { record: RECORD_AT, left: LEFT_AT, pc: PC_AT } = CONTROL;
 const CHUNK_MAX = 2 ** 30;
 /** Pieces of one repeated instruction in a run, before it returns to its caller: a second at the very worst. */
 const AGAIN_MAX = 64;
@@ -204,15 +205,15 @@ export class Machine {
   private inFlight(): number {
     const { memory, place, given } = this;
     const { view } = memory;
-    const record = given < 0 ? 0 : view.getUint32(CONTROL.record, true);
+    const record = given < 0 ? 0 : view.getUint32(RECORD_AT, true);
     if (record === 0) {
-      const at = given < 0 ? this.pcAt : CONTROL.pc;
+      const at = given < 0 ? this.pcAt : PC_AT;
       place.pcLo = view.getUint32(at, true);
       place.pcHi = view.getUint32(at + 4, true);
       place.before = 0;
     } else if (record !== this.placed) findPlace(view, record, place);
     this.placed = record;
-    return given < 0 ? 0 : place.before + given - view.getInt32(CONTROL.left, true);
+    return given < 0 ? 0 : place.before + given - view.getInt32(LEFT_AT, true);
   }
   /** The generated code returned: the clock and pc become what it left behind. */
   private settle(): void {

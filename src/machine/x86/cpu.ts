@@ -33,7 +33,9 @@ export { CR0, CR4, EFER, RFLAGS };
 const MODE = new Set([REG.cs!, REG.cr0!, REG.cr3!, REG.cr4!, REG.efer!]);
 /** Bits of those, as numbers: this is done at every change of privilege. */
 const LOW = { PG: Number(CR0.PG), WP: Number(CR0.WP), NXE: Number(EFER.NXE), PGE: Number(CR4.PGE) } as const;
-/** Where these two are among the words of all registers. */
+/** Where these are among the words of all registers. */
+const RSP_AT = 2 * REG.rsp!;
+const RBP_AT = 2 * REG.rbp!;
 const RIP_AT = 2 * REG.rip!;
 const RFLAGS_AT = 2 * REG.rflags!;
 const INSN_BYTES_MAX = 15;
@@ -147,6 +149,18 @@ export class Cpu {
     this.machine.readPc(into, RIP_AT);
     into[RFLAGS_AT] = words[RFLAGS_AT]! | this.flagWord();
     into[RFLAGS_AT + 1] = words[RFLAGS_AT + 1]!;
+  }
+  /** The same for rsp, rbp, rip and rflags alone, which say where the guest is. */
+  readSpot(into: Uint32Array): void {
+    const flags = this.flagWord();
+    const { words } = this;
+    into[RSP_AT] = words[RSP_AT]!;
+    into[RSP_AT + 1] = words[RSP_AT + 1]!;
+    into[RBP_AT] = words[RBP_AT]!;
+    into[RBP_AT + 1] = words[RBP_AT + 1]!;
+    into[RFLAGS_AT] = words[RFLAGS_AT]! | flags;
+    into[RFLAGS_AT + 1] = words[RFLAGS_AT + 1]!;
+    this.machine.readPc(into, RIP_AT);
   }
   /** How many registers there are. */
   get count(): number {

@@ -14,6 +14,8 @@ const LARGE = 0x80;
 /** Bits 51..32 of an entry's address: not 0 where there is no memory, which ends below 2^31. */
 const ABOVE = 0xf_ffff;
 const PAGING = WALK.paging;
+const USER_WALK = WALK.user;
+const PAGE = PAGE_BYTES;
 const FLAGS_AT = CONTROL.walkFlags >>> 2;
 const CR3_AT = registerAt(REG.cr3!) >>> 2;
 
@@ -63,21 +65,21 @@ export class Peek {
   translate(lo: number, hi: number): number {
     const flags = this.words[FLAGS_AT]!;
     if ((flags & PAGING) === 0) return hi === 0 ? this.inMemory(lo | 0) : -1;
-    if (!this.isKnown(lo & -PAGE_BYTES, hi, flags)) {
+    if (!this.isKnown(lo & -PAGE, hi, flags)) {
       this.steps = 0;
-      const page = this.walk(lo, hi, flags & WALK.user ? PRESENT | USER : PRESENT);
+      const page = this.walk(lo, hi, flags & USER_WALK ? PRESENT | USER : PRESENT);
       if (page < 0) {
         this.steps = 0;
         return -1;
       }
-      this.pageLo = lo & -PAGE_BYTES;
+      this.pageLo = lo & -PAGE;
       this.pageHi = hi;
       this.flags = flags;
       this.cr3Lo = this.words[CR3_AT]!;
       this.cr3Hi = this.words[CR3_AT + 1]!;
       this.page = page;
     }
-    return this.inMemory(this.page | (lo & (PAGE_BYTES - 1)));
+    return this.inMemory(this.page | (lo & (PAGE - 1)));
   }
   /** Whether a walk for this page would meet what the last one did. */
   private isKnown(pageLo: number, hi: number, flags: number): boolean {
@@ -98,7 +100,7 @@ export class Peek {
     let entryLo = words[CR3_AT]!;
     let entryHi = words[CR3_AT + 1]!;
     for (let level = 4; level >= 1; level--) {
-      const table = entryLo & -PAGE_BYTES;
+      const table = entryLo & -PAGE;
       if ((entryHi & ABOVE) !== 0 || table < 0) return -1;
       const at = table + offsetAt(level, lo, hi);
       if (at > last) return -1;
@@ -111,10 +113,10 @@ export class Peek {
       if ((entryLo & needed) !== needed) return -1;
       if ((level === 2 || level === 3) && entryLo & LARGE) {
         const inside = level === 2 ? 2 ** 21 - 1 : 2 ** 30 - 1;
-        return entryHi & ABOVE ? -1 : (entryLo & ~inside) | (lo & inside & -PAGE_BYTES);
+        return entryHi & ABOVE ? -1 : (entryLo & ~inside) | (lo & inside & -PAGE);
       }
     }
-    return entryHi & ABOVE ? -1 : entryLo & -PAGE_BYTES;
+    return entryHi & ABOVE ? -1 : entryLo & -PAGE;
   }
   /** The u32 at a physical address that `translate` gave, 4-byte aligned. */
   word(at: number): number {

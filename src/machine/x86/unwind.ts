@@ -13,9 +13,11 @@ import { registerAt } from '../engine/layout.js';
 import type { Memory } from '../engine/memory.js';
 import type { Peek } from './peek.js';
 
+const RBP_AT = registerAt(REG.rbp!);
 /** As many return addresses as an event carries. */
 export const STACK_MAX = 16;
 
+const MAX = STACK_MAX;
 /**
  * Finds the stack of the running code and gives it its number. Most of the time the code is called by whom it was called
  * the last time, so the words found are compared with those of last time first: a bigint an address costs more than all else.
@@ -53,12 +55,11 @@ export class Unwinder {
   /** The number of the stack of return addresses, innermost first. */
   stack(): number {
     const { peek, words, memory } = this;
-    const rbp = registerAt(REG.rbp!);
-    let lo = memory.view.getUint32(rbp, true);
-    let hi = memory.view.getUint32(rbp + 4, true);
+    let lo = memory.view.getUint32(RBP_AT, true);
+    let hi = memory.view.getUint32(RBP_AT + 4, true);
     let n = 0;
     let known = this.found;
-    while (n < STACK_MAX && (lo & 7) === 0) {
+    while (n < MAX && (lo & 7) === 0) {
       const frame = peek.translate(lo, hi);
       const above =
         (lo & 4095) === 4088 ? peek.translate((lo + 8) >>> 0, lo + 8 > 0xffff_ffff ? hi + 1 : hi) : frame + 8;

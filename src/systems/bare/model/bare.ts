@@ -3,7 +3,7 @@
  * and the processor. The simplest host there is: it watches and tells, and stands in for three pieces of hardware (the
  * loader, a console port, and power-off, which is `hlt` where nothing can wake the processor).
  *
- * Every event raised while guest code runs has the registers it needs before it: where the guest is (SPOT), or all of
+ * Every event raised while guest code runs has the registers it needs before it: where the guest is (`spot`), or all of
  * them where it crosses into a trap handler. Its cause is the trap in whose handler it happened; handlers nest, and
  * returning to user code ends them all.
  */
@@ -17,27 +17,27 @@ import { LEVEL4, REG } from '../../../isa/x86_64.js';
 import { Detail } from '../../../machine/detail.js';
 import type { Exit, Trap } from '../../../machine/engine/exits.js';
 import { VIA, type Via } from '../../../machine/engine/memory.js';
-import { RegisterTrace } from '../../../machine/registers.js';
 import type { Ended, Host, Sinks } from '../../../machine/system.js';
 import type { Cpu, FlushScope } from '../../../machine/x86/cpu.js';
 import { deliver } from '../../../machine/x86/deliver.js';
 import { VECTOR } from '../../../machine/x86/fault.js';
 import { Peek } from '../../../machine/x86/peek.js';
 import { completePort, isPortExit } from '../../../machine/x86/ports.js';
+import { X86Trace } from '../../../machine/x86/trace.js';
 import { Unwinder } from '../../../machine/x86/unwind.js';
 import { CONSOLE_PORT, PATH } from '../names.js';
 import { Console } from './console.js';
 import { encode, type SavedBare } from './saved.js';
 import { Tables } from './tables.js';
 
-/** Where the guest is: before every event it raises. */
-const SPOT = [REG.rsp!, REG.rbp!, REG.rip!, REG.rflags!];
 const GUEST = SPACES.indexOf('guest');
 const PATH_OF: Readonly<Record<Via, number>> = {
   [VIA.guest]: PATH.store,
   [VIA.walker]: PATH.walker,
   [VIA.host]: PATH.host,
 };
+/** For `stored`, which is called most: an imported constant is looked up at each use, one of our own is not. */
+const [PTE, SHIFT, PAGE, HOST] = [KIND.pte, PAGE_SHIFT, PAGE_BYTES, VIA.host];
 const SCOPE_OF: Readonly<Record<FlushScope, 'one' | 'space' | 'all'>> = { page: 'one', local: 'space', all: 'all' };
 /** Handlers within handlers that are remembered as causes; a guest may nest deeper, and only the outermost are forgotten. */
 const CAUSES_MAX = 64;
@@ -56,7 +56,7 @@ export class Bare implements Host {
   private readonly log: Log;
   private readonly heard: Sinks['printed'];
   private readonly tables: Tables;
-  private readonly regs: RegisterTrace;
+  private readonly regs: X86Trace;
   private readonly unwinder: Unwinder;
   private readonly code: CodeRanges;
   private readonly console = new Console();
@@ -72,7 +72,7 @@ export class Bare implements Host {
     this.log = log;
     this.heard = printed;
     this.tables = new Tables(cpu.machine, log);
-    this.regs = new RegisterTrace(cpu);
+    this.regs = new X86Trace(cpu);
     const inCode = (address: bigint): boolean => code.some(([from, to]) => address >= from && address < to);
     this.unwinder = new Unwinder(cpu.memory, new Peek(cpu.memory), inCode, intern);
     cpu.memory.onWatched = (at, bytes, _oldLo, _oldHi, _newLo, _newHi, via) => this.stored(at, bytes, via);
@@ -230,23 +230,23 @@ export class Bare implements Host {
 
   /** A store into a table: one event for each entry it changed. */
   private stored(at: number, bytes: number, via: Via): void {
-    const table = at >>> PAGE_SHIFT;
+    const table = at >>> SHIFT;
     const { view, layout } = this.owner.memory;
-    const last = ((at + bytes - 1) % PAGE_BYTES) >>> 3;
-    for (let index = (at % PAGE_BYTES) >>> 3; index <= last; index++) {
+    const last = ((at + bytes - 1) % PAGE) >>> 3;
+    for (let index = (at % PAGE) >>> 3; index <= last; index++) {
       const known = this.tables.at(table);
       if (!known) return; // its first half made the frame plain memory again
       const { entries } = known;
-      const host = layout.guest + table * PAGE_BYTES + 8 * index;
+      const host = layout.guest + table * PAGE + 8 * index;
       const newLo = view.getUint32(host, true);
       const newHi = view.getUint32(host + 4, true);
       const oldLo = entries[2 * index]!;
       const oldHi = entries[2 * index + 1]!;
       if (newLo === oldLo && newHi === oldHi) continue;
       const { ticks, cause } = this;
-      if (via !== VIA.host) this.regs.write(this.log, KIND.regs, ticks, cause, SPOT);
-      const stack = via === VIA.host ? 0 : this.stack();
-      const row = this.log.open(KIND.pte, ticks, 0, cause);
+      if (via !== HOST) this.regs.spot(this.log, ticks, cause);
+      const stack = via === HOST ? 0 : this.stack();
+      const row = this.log.open(PTE, ticks, 0, cause);
       const c = this.log.col.pte;
       c.space[row] = GUEST;
       c.table[row] = table;
@@ -280,7 +280,7 @@ export class Bare implements Host {
   }
   /** An event that the guest raised where it is. Returns its seq. */
   private tell(body: Body): number {
-    this.regs.write(this.log, KIND.regs, this.ticks, this.cause, SPOT);
+    this.regs.spot(this.log, this.ticks, this.cause);
     return this.put(body);
   }
   private put(body: Body, cause = this.cause): number {

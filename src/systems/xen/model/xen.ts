@@ -8,7 +8,7 @@
  * and on every way back (test_all_events, entry.S) a look whether an upcall is due.
  *
  * Every event has the registers it needs before it: all of them where the guest comes to Xen and where it goes on, where it
- * is (SPOT) for what the processor does while it runs. Its cause is the innermost of: the entry, batch, call or trap Xen is
+ * is (`spot`) for what the processor does while it runs. Its cause is the innermost of: the entry, batch, call or trap Xen is
  * at work on; the trap, system call or upcall in whose handler the guest's kernel is; handlers nest, and a return to user
  * code ends them all.
  */
@@ -34,11 +34,11 @@ import { signed, unsigned } from '../../../kernels/linux/orc.js';
 import { Detail } from '../../../machine/detail.js';
 import type { Exit, Trap } from '../../../machine/engine/exits.js';
 import type { Memory } from '../../../machine/engine/memory.js';
-import { RegisterTrace } from '../../../machine/registers.js';
 import type { Ended, Host, Sinks, Waits } from '../../../machine/system.js';
 import type { Cpu } from '../../../machine/x86/cpu.js';
 import { HIDDEN_STATE } from '../../../machine/x86/hidden.js';
 import { Peek } from '../../../machine/x86/peek.js';
+import { X86Trace } from '../../../machine/x86/trace.js';
 import { STACK_MAX, Unwinder } from '../../../machine/x86/unwind.js';
 import { systemCall, upcall } from './bounce.js';
 import { UPCALL_MASK } from './build.js';
@@ -59,7 +59,6 @@ import { encode, type SavedXen } from './saved.js';
 import { assists, type Vcpu } from './vcpu.js';
 import { pass, type Typed, typed, type Waiting, wait } from './wait.js';
 
-const SPOT = [REG.rsp!, REG.rbp!, REG.rip!, REG.rflags!];
 /** Handlers within handlers that are remembered as causes; a guest may nest deeper, and only the outermost are forgotten. */
 const CAUSES_MAX = 64;
 /** What is handled before whoever runs us gets a look. */
@@ -116,7 +115,7 @@ export class Xen implements Host, Domain {
   private readonly heard: Sinks['printed'];
   private readonly wrote: Sinks['wrote'];
   private readonly tables: XenTables;
-  private readonly regs: RegisterTrace;
+  private readonly regs: X86Trace;
   private readonly peek: Peek;
   private readonly unwinder: Unwinder;
   private readonly code: CodeRanges;
@@ -154,7 +153,7 @@ export class Xen implements Host, Domain {
     this.queue = queue;
     this.guest = new GuestMemory(cpu);
     this.tables = new XenTables(cpu.memory, layout);
-    this.regs = new RegisterTrace(cpu);
+    this.regs = new X86Trace(cpu);
     this.peek = new Peek(cpu.memory);
     const inCode = (address: bigint): boolean => code.some(([from, to]) => address >= from && address < to);
     this.unwinder = new Unwinder(cpu.memory, this.peek, inCode, intern);
@@ -416,7 +415,7 @@ export class Xen implements Host, Domain {
   }
 
   tell(body: Body): number {
-    this.regs.write(this.log, KIND.regs, this.ticks, this.cause, SPOT);
+    this.regs.spot(this.log, this.ticks, this.cause);
     return this.put(body);
   }
   private put(body: Body): number {
