@@ -32,7 +32,7 @@ export interface RecordOptions {
   readonly memoryBytes?: number | undefined;
   readonly limits: {
     readonly ticks: number;
-    /** Looked at every LIMIT_TICKS ticks, and in the midst of long instructions. */
+    /** Looked at every LOOK_TICKS ticks, and in the midst of long instructions. */
     readonly events: number;
   };
   /** Ticks between checkpoints. */
@@ -65,12 +65,14 @@ export interface Recorded extends Ended {
 export const CHECKPOINT_TICKS = 13 * 2 ** 20;
 /** The same where events are what takes time, as while a kernel maps all of memory. */
 const CHECKPOINT_EVENTS = 2 ** 15;
-const LIMIT_TICKS = 2 ** 16;
-/** About a millisecond of running, and of stepping. */
+/**
+ * How often limits, and events since the last checkpoint, are looked at: at multiples of so many ticks, or of more while there
+ * was less than one event in 256 ticks since the last look. A function of events and ticks alone, as what comes of it is recorded.
+ */
+const LOOK_TICKS = { usual: 2 ** 16, quiet: 2 ** 20 } as const;
+const QUIET_TICKS = 256;
+/** About a millisecond: for somebody at the keyboard, for a text to wait for, and in full detail. */
 const SLICE_TICKS = { mmu: 2 ** 16, full: 2 ** 10 } as const;
-/** While little happens, so many slices go by before anybody outside is asked or told: the asking would cost as much as they. */
-const SLICES_UNSEEN = 16;
-const LITTLE_EVENTS = 4096;
 /** A follower of a slow run sees events this late. */
 const TAIL_MS = 500;
 
@@ -164,7 +166,7 @@ function* run(
 ): Generator<RecordProgress, Ended, void> {
   const { machine } = host.owner;
   const { log } = recording;
-  const slice = SLICE_TICKS[detail];
+  const slice = detail === 'mmu' && !typist && text === undefined ? Infinity : SLICE_TICKS[detail];
   const checkpoint = (): void => recording.checkpoint({ seq: log.seq, ...saveHost(host) });
   let tailed = { at: performance.now(), seq: 0 };
   /** Shows followers what is new, now and then. */
@@ -177,11 +179,13 @@ function* run(
   let nextCheckpoint = spacing; // in ticks that are not idle
   let checkpointSeq = log.seq;
   let waitedUntil = 0;
-  let shown = { slices: SLICES_UNSEEN, seq: 0 }; // slices since somebody was told, and events then
+  let look: number = LOOK_TICKS.usual; // the next one
+  let looked = { ticks: 0, seq: log.seq }; // when it was looked last
   for (;;) {
     const { ticks, idleTicks } = machine;
-    const sliceEnd = (Math.floor(ticks / slice) + 1) * slice;
-    const until = Math.max(waitedUntil, Math.min(limits.ticks, nextCheckpoint + idleTicks, sliceEnd));
+    if (ticks >= look) look = multipleBehind(ticks, LOOK_TICKS.usual); // the guest waited past it
+    const stop = Math.min(limits.ticks, nextCheckpoint + idleTicks, look, multipleBehind(ticks, slice));
+    const until = Math.max(waitedUntil, stop);
     const paused = host.run(asTicks(until), typist?.next(false) !== undefined);
     if (typeof paused === 'object' && 'how' in paused) return paused;
     if (seen.until) return host.end({ how: 'stopped', reason: `the guest printed ${text}` });
@@ -199,20 +203,26 @@ function* run(
     }
     waitedUntil = 0;
     if (machine.ticks >= limits.ticks) return host.end({ how: 'limit', reason: `${limits.ticks} ticks` });
-    if ((paused === 'busy' || machine.ticks % LIMIT_TICKS === 0) && log.seq >= limits.events)
+    const atLook = paused === 'limit' && machine.ticks === look;
+    if ((paused === 'busy' || atLook) && log.seq >= limits.events)
       return host.end({ how: 'limit', reason: `${limits.events} events` });
-    const manyEvents = machine.ticks % LIMIT_TICKS === 0 && log.seq - checkpointSeq >= CHECKPOINT_EVENTS;
+    const manyEvents = atLook && log.seq - checkpointSeq >= CHECKPOINT_EVENTS;
     if (paused === 'limit' && (manyEvents || machine.ticks - machine.idleTicks >= nextCheckpoint)) {
       checkpoint();
       checkpointSeq = log.seq;
       nextCheckpoint += spacing * Math.ceil((machine.ticks - machine.idleTicks + 1 - nextCheckpoint) / spacing);
     }
-    const littleHappens = paused === 'limit' && log.seq - shown.seq < LITTLE_EVENTS && !typist;
-    if (littleHappens && ++shown.slices < SLICES_UNSEEN) continue;
-    shown = { slices: 0, seq: log.seq };
+    if (atLook) {
+      const quiet = (log.seq - looked.seq) * QUIET_TICKS < look - looked.ticks;
+      looked = { ticks: look, seq: log.seq };
+      look = multipleBehind(look, quiet ? LOOK_TICKS.quiet : LOOK_TICKS.usual);
+    }
     tail();
     yield { done: machine.ticks, total: limits.ticks, events: log.seq };
     if (signal?.aborted) return host.end({ how: 'stopped', reason: 'interrupted' });
     if (typist && paused === 'limit') asked(host, typist, false, machine.ticks);
   }
 }
+
+/** The first multiple of `n` behind `ticks`. */
+const multipleBehind = (ticks: number, n: number): number => (Math.floor(ticks / n) + 1) * n;
