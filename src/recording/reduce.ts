@@ -182,8 +182,7 @@ export function reduceRegisters(columns: Loose, rows: number, vcpus: Uint8Array,
   const [lo, hi] = [room.words(columns.valuesLo!, n), room.words(columns.valuesHi!, n)];
   const at = room.take(8 * REGISTERS);
   for (let from = 0, to = 0, k = 0; from < rows; from = to) {
-    // Rows of one processor at a time.
-    while (to < rows && vcpus[to] === vcpus[from]) to++;
+    to = endOfRun(vcpus, from, rows);
     const words = file.of(vcpus[from]!);
     const inRoom = new Int32Array(room.bytes.buffer, at, 2 * REGISTERS);
     inRoom.set(words);
@@ -193,6 +192,12 @@ export function reduceRegisters(columns: Loose, rows: number, vcpus: Uint8Array,
   room.free(mark);
   for (const values of Object.values(staged)) room.clearWords(values, n);
   return staged;
+}
+/** The first row behind `from` that is of another processor. */
+function endOfRun(vcpus: Uint8Array, from: number, rows: number): number {
+  let to = from + 1;
+  while (to < rows && vcpus[to] === vcpus[from]) to++;
+  return to;
 }
 /** Low and high words, with a sign: what V8 can keep as small integers, whatever is in them. */
 type Pair = readonly [lo: Int32Array, hi: Int32Array];

@@ -21,7 +21,7 @@ import { isaOf } from '../../isa/index.js';
 import type { Header } from '../source.js';
 import type { IndexBuilder } from './contract.js';
 import { encodeKeyframe } from './keyframe.js';
-import { FENCE_BYTES, ListWriter } from './list.js';
+import { FENCE_BYTES, ListWriter, type Written } from './list.js';
 import { KindOrder, rowsFrom } from './order.js';
 import { Others } from './others.js';
 import { LastRegisters } from './registers.js';
@@ -286,7 +286,9 @@ export class Builder implements IndexBuilder {
   }
 
   private write(): Uint8Array {
-    return assemble([this.writeSlots(), this.writeMappers(), this.writeLedger(), this.writeCovers()]);
+    const payload = assemble([this.writeSlots(), this.writeMappers(), this.writeLedger(), this.writeCovers()]);
+    this.writer.clear();
+    return payload;
   }
 
   /** Calls `work` for the rows in the order of `parts`, of which some are then in `slice`. */
@@ -306,7 +308,7 @@ export class Builder implements IndexBuilder {
     this.lastSlots.clear(slots.n);
     this.entry.forget();
     this.inOrder(slots, BY_SLOT, n => this.writeSlotSlice(n));
-    return written(this.writer);
+    return this.writer.finish();
   }
 
   private writeSlotSlice(n: number): void {
@@ -356,7 +358,7 @@ export class Builder implements IndexBuilder {
       for (let w = 0; w < 4 * n; w += 4)
         writer.push(targetKey(slice[w + 1]! >>> 4, slice[w]!, slice[w + 1]! & 15), slice[w + 2]!, 0);
     });
-    return written(writer);
+    return writer.finish();
   }
 
   /** Writes LEDGER, and leaves the last row of each number for the keyframe. */
@@ -377,7 +379,7 @@ export class Builder implements IndexBuilder {
         writer.push(key, slice[w + 2]!, 0);
       }
     });
-    return written(writer);
+    return writer.finish();
   }
 
   private writeCovers(): Written {
@@ -385,7 +387,7 @@ export class Builder implements IndexBuilder {
     this.inOrder(covers, BY_COVER, n => {
       for (let w = 0; w < 4 * n; w += 4) writer.push(coverKey(slice[w + 1]!, slice[w]!), slice[w + 2]!, slice[w + 3]!);
     });
-    return written(writer);
+    return writer.finish();
   }
 }
 
@@ -438,18 +440,6 @@ function setLast(last: LastSlots, frame: number, place: number, lo: number, hi: 
   last.offset[at] = place & 4095;
   last.lo[at] = lo;
   last.hi[at] = hi;
-}
-
-interface Written {
-  readonly rows: number;
-  readonly blocks: number;
-  readonly fences: Uint8Array;
-  readonly bytes: Uint8Array;
-}
-/** The list just written; its bytes are copied, since the writer goes on to the next. */
-function written(writer: ListWriter): Written {
-  const list = writer.finish();
-  return { ...list, bytes: list.bytes.slice() };
 }
 
 /** In shared memory, since it may be made in a worker: a message would copy it twice. */

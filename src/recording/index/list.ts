@@ -28,6 +28,14 @@ export interface ListPlace {
   readonly end: number;
 }
 
+/** A list as bytes. */
+export interface Written {
+  readonly rows: number;
+  readonly blocks: number;
+  readonly fences: Uint8Array;
+  readonly bytes: Uint8Array;
+}
+
 /** Takes rows in order. */
 export class ListWriter {
   rows = 0;
@@ -42,6 +50,8 @@ export class ListWriter {
   private readonly notes = new Uint32Array(BLOCK_ROWS);
   private readonly fences: number[] = [];
   private words = new Uint32Array(1 << 16);
+  /** Where this list begins in `words`, and where it goes on. */
+  private start = 0;
   private at = 0;
 
   push(key: number, value: number, note: number): void {
@@ -73,14 +83,14 @@ export class ListWriter {
       more.set(this.words.subarray(0, this.at));
       this.words = more;
     }
-    this.fences.push(this.firstKey, this.firstValue, this.rows - this.n, 4 * this.at);
+    this.fences.push(this.firstKey, this.firstValue, this.rows - this.n, 4 * (this.at - this.start));
     for (const column of [this.keys, this.values, this.notes])
       this.at = packColumn(column, this.n, this.words, this.at);
     this.n = 0;
   }
 
-  /** Ends the list and starts the next. Returns fences and blocks as bytes (the blocks: a view until the next push). */
-  finish(): { rows: number; blocks: number; fences: Uint8Array; bytes: Uint8Array } {
+  /** Ends the list and starts the next behind it. The blocks are a view, which holds until `clear`. */
+  finish(): Written {
     this.flush();
     const blocks = this.fences.length / 4;
     const fences = new Uint8Array(blocks * FENCE_BYTES);
@@ -89,10 +99,16 @@ export class ListWriter {
       view.setFloat64(b * FENCE_BYTES, this.fences[4 * b]!, true);
       for (let k = 1; k < 4; k++) view.setUint32(b * FENCE_BYTES + 4 + 4 * k, this.fences[4 * b + k]!, true);
     }
-    const done = { rows: this.rows, blocks, fences, bytes: new Uint8Array(this.words.buffer, 0, 4 * this.at) };
-    this.rows = this.at = 0;
+    const bytes = new Uint8Array(this.words.buffer, 4 * this.start, 4 * (this.at - this.start));
+    const done = { rows: this.rows, blocks, fences, bytes };
+    this.rows = 0;
+    this.start = this.at;
     this.fences.length = 0;
     return done;
+  }
+  /** Lets the next list begin where the first one did. */
+  clear(): void {
+    this.start = this.at = 0;
   }
 }
 
