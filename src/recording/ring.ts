@@ -35,6 +35,13 @@ const PAGES_KIB_MAX = 64 << 10;
 /** A worker that does nothing for this long is taken for dead. */
 const PATIENCE_MS = 120_000;
 
+/** How many blocks of the main stream were handed over and are not free again. */
+export function blocksWaiting(control: Int32Array): number {
+  let n = 0;
+  for (let slot = 0; slot < MAIN_BLOCKS; slot++) if (Atomics.load(control, BUSY + slot) !== 0) n++;
+  return n;
+}
+
 export type Message =
   | { readonly do: 'block'; readonly stream: Stream; readonly slot: number }
   | { readonly do: 'tail'; readonly slot: number }

@@ -8,6 +8,7 @@ import { RingIndexer } from './indexer.js';
 import {
   type Answer,
   BEHIND_BLOCKS,
+  blocksWaiting,
   DONE,
   ENDED,
   type Message,
@@ -28,7 +29,7 @@ const indexer = new RingIndexer({
   buffer: ring,
   slotOf: block => blocks.slotOf(block),
   release: slot => release(control, slot),
-  isBehind: () => Atomics.load(control, SENT) - done > BEHIND_BLOCKS,
+  isBehind: () => blocksWaiting(control) > BEHIND_BLOCKS,
 });
 
 const count = (at: number, n: number): void => {
