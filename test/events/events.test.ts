@@ -128,6 +128,28 @@ describe('a log', () => {
     expect(blocks.map(b => b.count)).toEqual([n - 1]);
     expect(eventAt(log.current, 0)).toMatchObject({ entries });
   });
+
+  it('ends it there and nowhere else, whatever sizes the lists have', () => {
+    const size = fc.oneof({ weight: 3, arbitrary: fc.integer({ min: 0, max: LIST_ITEMS }) }, fc.constant(LIST_ITEMS));
+    fc.assert(
+      fc.property(fc.array(size, { minLength: 60, maxLength: 400 }), sizes => {
+        const { log, blocks } = collect();
+        const expected: number[] = [];
+        let [used, rows] = [0, 0];
+        for (const n of sizes) {
+          if (used + LIST_ITEMS > POOL_ITEMS) {
+            expected.push(rows);
+            [used, rows] = [0, 0];
+          }
+          const row = log.open(KIND.regs, 0, 0, -1);
+          log.col.regs.valuesEnd[row] = used += n;
+          rows++;
+        }
+        expect(blocks.map(b => b.count)).toEqual(expected);
+      }),
+      { numRuns: 20 },
+    );
+  });
 });
 
 describe('text', () => {

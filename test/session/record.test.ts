@@ -4,6 +4,8 @@ import { Trouble } from '../../src/base/trouble.js';
 import { KIND } from '../../src/events/kinds.js';
 import { openRecording } from '../../src/recording/reader.js';
 import { record } from '../../src/session/record.js';
+import { bytes } from '../machine/engine/guest.js';
+import { imageOf } from '../systems/bare/image.js';
 import { eventsOf, freshFile, IMAGE, opened, recorded, TICKS } from './guests.js';
 
 test('the same run twice gives the same bytes', () => {
@@ -21,6 +23,21 @@ test('checkpoints every 1,000 ticks, every 100,000 and hardly ever give the same
   expect(often!.chain).toBe(never!.chain);
   expect(seldom!.chain).toBe(never!.chain);
   expect(often!.id).toBe(never!.id);
+});
+
+test('where little happens limits are looked at every 2^20 ticks, and again every 2^16 from the look that finds many events', () => {
+  // mov ecx,1500000; L: dec ecx; jnz L; mov ecx,100000; mov ebx,0x3fa0; mov eax,0x83: entry 500 of the loader's level-2 table
+  // M: add eax,0x200000; and eax,0x3fe00083; mov [rbx],rax; dec ecx; jnz M; hlt
+  const code = 'b960e31600 ffc9 75fc b9a0860100 bba03f0000 b883000000 0500002000 258300e03f 488903 ffc9 75ef f4';
+  const CODE = 0x10_0000;
+  const image = imageOf({ [CODE]: bytes(code) });
+  const run = (events: number) => recorded({ image, limits: { ticks: 1e9, events } });
+  const [quiet, usual] = [2 ** 20, 2 ** 16];
+  // An event in five ticks from tick 3,000,004 on, and a checkpoint when there were 32,768.
+  const checkpoints = openRecording(run(1e6).file).checkpoints.map(c => c.ticks);
+  expect(checkpoints).toEqual([0, 3 * quiet + usual, 3 * quiet + 4 * usual]);
+  expect(run(20_000).result).toMatchObject({ how: 'limit', ticks: 3 * quiet });
+  expect(run(30_000).result).toMatchObject({ how: 'limit', ticks: 3 * quiet + usual });
 });
 
 test('full detail adds a stream and leaves the main stream as it is, to the byte', () => {
