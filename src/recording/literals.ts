@@ -8,7 +8,7 @@
  *
  * A command inserts bytes and copies some: the meta-block ends where all are inserted, and nothing is copied (9.3).
  */
-import { canonicalCodes, codeLengths, LENGTH_MAX } from './huffman.js';
+import { codeLengths, codesOf, LENGTH_MAX } from './huffman.js';
 import { CENSUS_BYTES, SEEN_BYTES } from './loops/literals.js';
 import { theRoom } from './loops/room.js';
 
@@ -36,13 +36,14 @@ const WORTH_TRYING = 10;
 const BYTES_MAX = 1 << 20;
 
 const bits = new Bits();
-const lengths = new Uint8Array(BYTES);
 
 /** What `prepare` found out. */
 export interface Prepared {
   /** Where the bytes lie in the room. */
   readonly from: number;
   readonly n: number;
+  /** Where the lengths of their codes lie. */
+  readonly lengths: number;
   /** Bytes of the stream. */
   readonly size: number;
   /** True if saying where bytes were before might take off so much that it is worth trying. */
@@ -60,35 +61,36 @@ export function prepare(bytes: Uint8Array): Prepared | undefined {
   const from = room.copy(bytes, n);
   const counts = room.take(CENSUS_BYTES);
   room.loops.census(from, n, counts);
-  const total = codeLengths(room.u32.subarray(counts >> 2, (counts >> 2) + BYTES), LENGTH_MAX, lengths);
+  const lengths = room.take(BYTES);
+  const total = codeLengths(counts, BYTES, LENGTH_MAX, lengths);
   bits.clear();
-  writeHead(n);
+  writeHead(n, lengths);
   const size = Math.ceil((8 * bits.at + bits.used + total) / 8);
   const perByte = Math.ceil((16 * total) / n);
   const enough = Math.floor((16 * 8 * size) / WORTH_TRYING);
   const saved = room.loops.repeats(from, n, room.take(SEEN_BYTES), perByte, enough);
-  return { from, n, size, repeats: saved > enough };
+  return { from, n, size, lengths, repeats: saved > enough };
 }
 
 /** The stream of what was prepared last. */
-export function writeLiterals({ from, n, size }: Prepared): Uint8Array {
+export function writeLiterals({ from, n, size, lengths }: Prepared): Uint8Array {
   const room = theRoom();
   const codes = room.take(4 * BYTES);
   const out = room.take(size + 8);
-  canonicalCodes(lengths, BYTES, room.u32, codes >> 2);
+  codesOf(lengths, BYTES, codes);
   room.bytes.set(bits.bytes.subarray(0, bits.at), out);
   const end = room.loops.emit(from, n, codes, out + bits.at, bits.acc, bits.used);
   return room.bytes.slice(out, end);
 }
 
-function writeHead(n: number): void {
+function writeHead(n: number, lengths: number): void {
   bits.put(0, 1); // a window of 2^16 bytes
   bits.put(1, 2); // the last meta-block, not empty
   const nibbles = n <= 1 << 16 ? 4 : 5;
   bits.put(nibbles - 4, 2);
   for (let k = 0; k < nibbles; k++) bits.put(((n - 1) >>> (4 * k)) & 15, 4);
   bits.put(0, 13); // block types, distances, context and trees: one of each, all of them 0
-  writeCode();
+  writeCode(lengths);
   const insert = INSERT_BASES.findLastIndex(base => base <= n);
   const extra = INSERT_BITS[insert]!;
   const rest = n - INSERT_BASES[insert]!;
@@ -120,52 +122,51 @@ const LENGTH_OF_LENGTH = [
   [15, 4],
 ] as const;
 const ZEROS = 17;
+/** Symbols of the code of lengths. */
+const LENGTHS = 18;
 const symbols = new Uint8Array(BYTES);
 const extras = new Uint8Array(BYTES);
-const lengthCounts = new Uint32Array(18);
-const lengthLengths = new Uint8Array(18);
-const lengthCodes = new Uint32Array(18);
 
 /** Writes the code of the literals, by its lengths (3.5). */
-function writeCode(): void {
-  let end = BYTES;
-  while (lengths[end - 1] === 0) end--;
-  // Lengths as they are, zeros in runs.
-  let n = 0;
-  lengthCounts.fill(0);
-  for (let i = 0; i < end; ) {
-    let zeros = 0;
-    while (lengths[i + zeros] === 0) zeros++;
-    if (zeros < 3) {
-      symbols[n] = lengths[i++]!;
-    } else {
-      // Three to ten of them; and two runs in a row would mean a longer one, so a zero goes between.
-      extras[n] = Math.min(zeros, 10) - 3;
-      i += Math.min(zeros, 10);
-      symbols[n] = ZEROS;
-    }
-    lengthCounts[symbols[n]!]!++;
-    n++;
-    if (symbols[n - 1] === ZEROS && lengths[i] === 0) {
-      symbols[n++] = 0;
-      lengthCounts[0]!++;
-      i++;
-    }
-  }
-  codeLengths(lengthCounts, 5, lengthLengths);
+function writeCode(at: number): void {
+  const room = theRoom();
+  const counts = room.zeros(4 * LENGTHS);
+  const ownLengths = room.take(LENGTHS);
+  const codes = room.take(4 * LENGTHS);
+  const n = inRuns(room.bytes.subarray(at, at + BYTES), room.u32.subarray(counts >> 2, (counts >> 2) + LENGTHS));
+  codeLengths(counts, LENGTHS, 5, ownLengths);
+  const own = room.bytes.subarray(ownLengths, ownLengths + LENGTHS);
+  const isOnly = own.filter(length => length > 0).length === 1;
   let last = STORED.length;
-  const isOnly = lengthCounts.reduce((kinds, count) => kinds + (count > 0 ? 1 : 0), 0) === 1;
-  if (!isOnly) while (lengthLengths[STORED[last - 1]!] === 0) last--;
+  if (!isOnly) while (own[STORED[last - 1]!] === 0) last--;
   bits.put(0, 2);
   for (let k = 0; k < last; k++) {
-    const [value, width] = LENGTH_OF_LENGTH[lengthLengths[STORED[k]!]!]!;
+    const [value, width] = LENGTH_OF_LENGTH[own[STORED[k]!]!]!;
     bits.put(value, width);
   }
   if (isOnly) return; // it takes no bits to say it again and again
-  canonicalCodes(lengthLengths, 18, lengthCodes, 0);
+  codesOf(ownLengths, LENGTHS, codes);
   for (let k = 0; k < n; k++) {
-    const code = lengthCodes[symbols[k]!]!;
+    const code = room.u32[(codes >> 2) + symbols[k]!]!;
     bits.put(code & 0xffff, code >>> 16);
     if (symbols[k] === ZEROS) bits.put(extras[k]!, 3);
   }
+}
+
+/** Lengths as they are, zeros in runs: writes `symbols` and `extras`, counts, and gives how many these are. */
+function inRuns(lengths: Uint8Array, counts: Uint32Array): number {
+  let end = BYTES;
+  while (lengths[end - 1] === 0) end--;
+  let n = 0;
+  for (let i = 0; i < end; n++) {
+    let zeros = 0;
+    while (zeros < 10 && lengths[i + zeros] === 0) zeros++;
+    // Three to ten of them. Two runs in a row would mean a longer one, so a zero goes between.
+    const isRun = zeros >= 3 && (n === 0 || symbols[n - 1] !== ZEROS);
+    symbols[n] = isRun ? ZEROS : lengths[i]!;
+    extras[n] = zeros - 3;
+    i += isRun ? zeros : 1;
+    counts[symbols[n]!]!++;
+  }
+  return n;
 }

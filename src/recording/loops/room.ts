@@ -12,6 +12,7 @@
  */
 import { moduleOf } from '../../base/wasm.js';
 import { ENCODE } from './encode.js';
+import { HUFFMAN } from './huffman.js';
 import { LITERALS } from './literals.js';
 import { fillTables, TABLES_END } from './tables.js';
 
@@ -23,7 +24,7 @@ const PAGES_MAX = 1 << 14;
 /** Loops that take several values a turn may touch as much behind the last. */
 const SPARE = 64;
 
-/** By name; see encode.ts and literals.ts for what they do and give. */
+/** By name; see encode.ts, literals.ts and huffman.ts for what they do and give. */
 export interface Loops {
   alike(from: number, bytes: number, step: number): number;
   union(from: number, bytes: number): number;
@@ -57,6 +58,10 @@ export interface Loops {
   census(from: number, n: number, counts: number): void;
   repeats(from: number, n: number, seen: number, each: number, enough: number): number;
   emit(from: number, n: number, codes: number, out: number, acc: number, used: number): number;
+  ascending(counts: number, symbols: number, keys: number, others: number, starts: number): number;
+  depths(keys: number, n: number, least: number, a: number): number;
+  assign(keys: number, n: number, a: number, lengths: number): number;
+  canonical(lengths: number, symbols: number, codes: number, next: number): void;
 }
 
 class Room {
@@ -68,7 +73,9 @@ class Room {
   private top = TABLES_END;
 
   constructor() {
-    const module = new WebAssembly.Module(moduleOf([], [...ENCODE, ...LITERALS], { pages: PAGES, most: PAGES_MAX }));
+    const module = new WebAssembly.Module(
+      moduleOf([], [...ENCODE, ...LITERALS, ...HUFFMAN], { pages: PAGES, most: PAGES_MAX }),
+    );
     const { exports } = new WebAssembly.Instance(module, { env: { memory: this.memory } });
     this.loops = exports as unknown as Loops;
     this.look();
