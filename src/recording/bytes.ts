@@ -113,18 +113,3 @@ export class ByteScratch {
     return this.array;
   }
 }
-/** The same of words with a sign: what V8 can keep as a small integer, whatever is in them. */
-export class WordScratch {
-  private array = new Int32Array(1 << 14);
-  /** The first n of these words, and then zeros: at least four of them. */
-  copy(from: Int32Array | Uint32Array, n: number): Int32Array {
-    const array = this.of(n);
-    array.set(from.subarray(0, n));
-    return array.fill(0, n, n + 4);
-  }
-  /** Room for n numbers and four more. */
-  of(n: number): Int32Array {
-    if (this.array.length < n + 4) this.array = new Int32Array(2 * (n + 4));
-    return this.array;
-  }
-}

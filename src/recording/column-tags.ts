@@ -29,6 +29,5 @@ export const OTHER = 15;
 /** What a column may be like besides: close to the value before, or mostly one of a few values. */
 export type Trait = 'plain' | 'near' | 'few';
 
-/** Maps differences to small numbers, whatever their sign: 0 -1 1 -2 2 ... become 0 1 2 3 4 ... */
-export const zigzag = (d: number): number => ((d << 1) ^ (d >> 31)) >>> 0;
+/** Undoes zigzag, which maps differences to small numbers, whatever their sign: 0 -1 1 -2 2 ... become 0 1 2 3 4 ... */
 export const unzigzag = (z: number): number => (z >>> 1) ^ -(z & 1);
