@@ -60,10 +60,8 @@ function setRegisters(pool: Pool, c: Lists, lo: Uint32Array, hi: Uint32Array, ro
     }
 }
 
-/** The columns that say where a pte event writes. */
-export type Place = Pick<BlockColumns['pte'], 'space' | 'table' | 'offset' | 'bytes'>;
 /** One entry, or what of it a table of this width can hold. */
-export function setEntry(pool: Pool, c: Place, row: number, lo: number, hi: number): void {
+export function setEntry(pool: Pool, c: BlockColumns['pte'], row: number, lo: number, hi: number): void {
   const section = SECTION.memory + (c.space[row]! & 3);
   const word = memoryWord(c.table[row]!, c.offset[row]!);
   if (c.bytes[row] === 4) pool.set(section, word, lo);

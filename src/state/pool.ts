@@ -20,7 +20,7 @@ import { Places } from './places.js';
 import type { Range } from './ranges.js';
 import type { Words } from './state.js';
 import type { Still } from './stills.js';
-import { type Direction, EVERYTHING, fold, type Wanted } from './sweep.js';
+import { EVERYTHING, fold, type Wanted } from './sweep.js';
 import { type Beside, EMPTY_TREE, type Ending, GROUP_LEAVES, leafOf, type Task, type Tree } from './tree.js';
 import { LEAF_WORDS, type Leaf, SECTIONS } from './words.js';
 
@@ -48,8 +48,6 @@ export class Pool implements Words {
   words = new Uint32Array(256 * LEAF_WORDS);
   /** See the constructor. */
   readonly wanted: Wanted;
-  /** The block that was folded last. */
-  private folded: Block | undefined;
   private readonly places = new Places();
   private readonly placesOf: number[][] = Array.from({ length: SECTIONS }, () => []);
   // The leaf written last, by section: registers are nearly always in the same one.
@@ -88,18 +86,13 @@ export class Pool implements Words {
 
   /** Folds events from..to-1 of the block in (indices in the block). `applied` must be the seq of `from`. */
   forward(block: Block, from: number, to: number): void {
-    this.fold(block, from, to, 'forward');
+    fold(this, block, from, to, 'forward', this.wanted);
     this.applied = block.first + to;
   }
   /** Takes events to-1 .. from of the block out again, last first. `applied` must be the seq of `to`. */
   backward(block: Block, from: number, to: number): void {
-    this.fold(block, from, to, 'backward');
+    fold(this, block, from, to, 'backward', this.wanted);
     this.applied = block.first + from;
-  }
-
-  private fold(block: Block, from: number, to: number, direction: Direction): void {
-    fold(this, block, from, to, direction, this.wanted, this.folded !== block);
-    this.folded = block;
   }
 
   /** The state as a tree that never changes. */

@@ -4,13 +4,12 @@
  * values that stay, and what is left, which is rare, in the order of events.
  */
 import { type Block, type BlockColumns, listStart } from '../events/block.js';
-import { FRAME_KINDS, type FrameKind, KIND, KIND_NAMES } from '../events/kinds.js';
-import { someColumns } from '../recording/codec.js';
-import { FOLD_BACKWARD, FOLD_FORWARD, type Place, STATELESS, setEntry } from './fold.js';
+import { FRAME_KINDS, KIND, KIND_NAMES } from '../events/kinds.js';
+import { FOLD_BACKWARD, FOLD_FORWARD, STATELESS, setEntry } from './fold.js';
 import type { Pool } from './pool.js';
-import { FRAME_FIELDS, type FrameField, REGISTERS_MAX, registerWord, SECTION } from './words.js';
+import { FRAME_FIELDS, REGISTERS_MAX, registerWord, SECTION } from './words.js';
 
-export type Direction = 'forward' | 'backward';
+type Direction = 'forward' | 'backward';
 const { regs: REGS, pte: PTE, adopt: ADOPT, release: RELEASE } = KIND;
 
 /** Fewer events than this are folded one by one. */
@@ -49,34 +48,23 @@ function rowsIn(block: Block, from: number, to: number): { first: Uint32Array; e
   return { first, end };
 }
 
-/**
- * Folds events from..to-1 of the block in; or, backwards, takes them out again.
- * @param once only the columns that it takes are decoded, and not kept
- */
-export function fold(
-  pool: Pool,
-  block: Block,
-  from: number,
-  to: number,
-  direction: Direction,
-  wanted: Wanted,
-  once = false,
-): void {
+/** Folds events from..to-1 of the block in; or, backwards, takes them out again. */
+export function fold(pool: Pool, block: Block, from: number, to: number, direction: Direction, wanted: Wanted): void {
   if (to - from < FEW) {
     oneByOne(pool, block, from, to, direction, wanted);
     return;
   }
+  const { col } = block;
   const { first, end } = rowsIn(block, from, to);
   const has = (k: number): boolean => wanted[k] === 1 && end[k]! > first[k]!;
 
   if (has(REGS)) registers(pool, block, from, to, direction);
   for (const name of FRAME_KINDS) {
     const k = KIND[name];
-    if (has(k))
-      numbers(pool, FRAME_FIELDS[name], numbersOf(block, name, direction, once), first[k]!, end[k]!, direction);
+    if (has(k)) numbers(pool, FRAME_FIELDS[name], col[name], first[k]!, end[k]!, direction);
   }
   const tables = has(ADOPT) || has(RELEASE);
-  if (has(PTE) && !tables) entries(pool, entriesOf(block, direction, once), first[PTE]!, end[PTE]!, direction);
+  if (has(PTE) && !tables) entries(pool, col.pte, first[PTE]!, end[PTE]!, direction);
   const left = (tables ? RARE_AND_ENTRIES : RARE).map((mark, k) => (mark === 1 && has(k) ? 1 : 0));
   if (left.includes(1)) oneByOne(pool, block, from, to, direction, left);
 }
@@ -92,48 +80,37 @@ function oneByOne(pool: Pool, block: Block, from: number, to: number, direction:
   }
 }
 
-/** Where entries are written, and what: words with a sign, which V8 keeps as they are; it makes an object of each above 2^31. */
-interface Entries extends Place {
-  readonly lo: Int32Array;
-  readonly hi: Int32Array;
-}
-function entriesOf(block: Block, direction: Direction, once: boolean): Entries {
-  const [lo, hi] = direction === 'forward' ? (['newLo', 'newHi'] as const) : (['oldLo', 'oldHi'] as const);
-  const c = once ? someColumns(block, 'pte', ['space', 'table', 'offset', 'bytes', lo, hi]) : block.col.pte;
-  const { space, table, offset, bytes } = c;
-  const columns = c as BlockColumns['pte'];
-  return { space, table, offset, bytes, lo: signed(columns[lo]), hi: signed(columns[hi]) };
-}
+/** As words with a sign, which V8 hands over as they are: of each that is 2^31 and more it would make an object. */
 const signed = (words: Uint32Array): Int32Array => new Int32Array(words.buffer, words.byteOffset, words.length);
 
-function entries(pool: Pool, c: Entries, first: number, end: number, direction: Direction): void {
-  const { lo, hi } = c;
-  if (direction === 'forward') for (let r = first; r < end; r++) setEntry(pool, c, r, lo[r]!, hi[r]!);
-  else for (let r = end - 1; r >= first; r--) setEntry(pool, c, r, lo[r]!, hi[r]!);
+function entries(pool: Pool, c: BlockColumns['pte'], first: number, end: number, direction: Direction): void {
+  if (direction === 'forward') {
+    const [lo, hi] = [signed(c.newLo), signed(c.newHi)];
+    for (let r = first; r < end; r++) setEntry(pool, c, r, lo[r]!, hi[r]!);
+  } else {
+    const [lo, hi] = [signed(c.oldLo), signed(c.oldHi)];
+    for (let r = end - 1; r >= first; r--) setEntry(pool, c, r, lo[r]!, hi[r]!);
+  }
 }
 
-interface Numbers {
-  readonly frame: Uint32Array;
-  readonly value: { readonly [row: number]: number };
-}
-function numbersOf(block: Block, kind: FrameKind, direction: Direction, once: boolean): Numbers {
-  const which = direction === 'forward' ? 'new' : 'old';
-  const c = once ? someColumns(block, kind, ['frame', which]) : block.col[kind];
-  return { frame: c.frame, value: (c as BlockColumns[FrameKind])[which] };
-}
+type Numbers = Pick<BlockColumns['total'], 'frame'> & {
+  readonly [V in 'old' | 'new']: { readonly [row: number]: number };
+};
 function numbers(
   pool: Pool,
-  { section, shift, mask }: FrameField,
-  { frame, value }: Numbers,
+  { section, shift, mask }: (typeof FRAME_FIELDS)['type'],
+  { frame, old, new: now }: Numbers,
   first: number,
   end: number,
   direction: Direction,
 ): void {
   const whole = mask === 0xffff_ffff;
-  const [from, to, step] = direction === 'forward' ? [first, end, 1] : [end - 1, first - 1, -1];
-  for (let r = from; r !== to; r += step)
-    if (whole) pool.set(section, frame[r]!, value[r]!);
-    else pool.setBits(section, frame[r]!, shift, mask, value[r]!);
+  const forward = direction === 'forward';
+  const values = forward ? now : old;
+  const step = forward ? 1 : -1;
+  for (let r = forward ? first : end - 1, left = end - first; left > 0; r += step, left--)
+    if (whole) pool.set(section, frame[r]!, values[r]!);
+    else pool.setBits(section, frame[r]!, shift, mask, values[r]!);
 }
 
 /** By vcpu, low and high: registers not met yet. */
