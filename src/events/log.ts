@@ -4,15 +4,20 @@
  *
  *   const row = log.open(KIND.pte, ticks, vcpu, cause);
  *   log.col.pte.table[row] = table; ...           every column of the kind, or the row keeps what was there before
+ *
+ * or, where it must be quick, log.memory.u32[PTE.table + row] = table; ... with PTE = placesOf('pte').
  */
 import { assert } from '../base/assert.js';
 import {
   type Block,
   type BlockColumns,
+  type BlockMemory,
   CHUNK_EVENTS,
   CHUNK_TICKS,
+  HEAD_PLACES,
   LIST_ITEMS,
   listStart,
+  memoryOf,
   POOL_ITEMS,
   writeRow,
 } from './block.js';
@@ -32,10 +37,13 @@ const LISTS = KIND_NAMES.map(name =>
 );
 /** In every event: an imported constant is looked up each time, one of the module's own is part of the instruction. */
 const FULL = CHUNK_EVENTS;
+const HEAD = HEAD_PLACES;
 
 export class Log {
   /** The open columns; valid until the next `open`. */
   col: BlockColumns;
+  /** The same block in a few arrays; see BlockMemory. */
+  memory: BlockMemory;
   /** How many events were written; the seq of the next one. */
   seq = 0;
   private block: Block;
@@ -57,6 +65,7 @@ export class Log {
     this.sink = sink;
     this.block = first;
     this.col = first.col;
+    this.memory = memoryOf(first);
     this.anchor = anchor;
     this.reset();
   }
@@ -75,18 +84,18 @@ export class Log {
    * @param cause seq of the event it happens inside, -1 for none
    */
   open(kind: number, ticks: number, vcpu: number, cause: number): number {
-    if (this.count === FULL || ticks >= this.endTicks || this.block.rows[kind]! >= this.fits[kind]!)
+    if (this.count === FULL || ticks >= this.endTicks || this.memory.u32[HEAD.rows + kind]! >= this.fits[kind]!)
       this.makeRoom(kind, ticks);
     assert(ticks >= this.lastTicks, 'time went backwards from one event to the next');
     this.lastTicks = ticks;
-    const b = this.block;
+    const { u8, u16, u32, f64 } = this.memory;
     const i = this.count++;
-    const row = b.rows[kind]!++;
-    b.kind[i] = kind;
-    b.row[i] = row;
-    b.ticks[i] = ticks;
-    b.vcpu[i] = vcpu;
-    b.back[i] = this.anchor ? this.anchor.before - b.first : cause < 0 ? 0 : this.seq - cause;
+    const row = u32[HEAD.rows + kind]!++;
+    u8[HEAD.kind + i] = kind;
+    u16[HEAD.row + i] = row;
+    f64[HEAD.ticks + i] = ticks;
+    u8[HEAD.vcpu + i] = vcpu;
+    u32[HEAD.back + i] = this.anchor ? this.anchor.before - this.block.first : cause < 0 ? 0 : this.seq - cause;
     this.seq++;
     return row;
   }
@@ -122,6 +131,7 @@ export class Log {
     if (this.count === 0) return;
     this.block = this.sink.swap(this.current);
     this.col = this.block.col;
+    this.memory = memoryOf(this.block);
     this.reset();
   }
 

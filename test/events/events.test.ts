@@ -7,8 +7,11 @@ import {
   CHUNK_EVENTS,
   CHUNK_TICKS,
   eventAt,
+  HEAD_PLACES,
   LIST_ITEMS,
+  memoryOf,
   POOL_ITEMS,
+  placesOf,
 } from '../../src/events/block.js';
 import { type Event, KIND, KIND_NAMES, KINDS } from '../../src/events/kinds.js';
 import { EMPTY_LEXICON } from '../../src/events/lexicon.js';
@@ -80,6 +83,28 @@ describe('events', () => {
       const names = columnSpecs(KINDS[kind].fields).map(s => s.name);
       expect(new Set(names).size).toBe(names.length);
     }
+  });
+
+  it('stand in the memory of a block where places say, kind by kind and column by column', () => {
+    const block = fresh();
+    const memory = memoryOf(block);
+    const array = (bytes: number) => (bytes === 1 ? memory.u8 : bytes === 2 ? memory.u16 : memory.u32);
+    let value = 0;
+    for (const kind of KIND_NAMES) {
+      const places = placesOf(kind) as Record<string, number>;
+      const columns = Object.entries(block.col[kind] as unknown as Record<string, Uint8Array>);
+      expect(Object.keys(places)).toEqual(columns.map(([name]) => name));
+      for (const [name, column] of columns) {
+        column[7] = value = (value % 250) + 1;
+        expect(array(column.BYTES_PER_ELEMENT)[places[name]! + 7], `${kind}.${name}`).toBe(value);
+      }
+    }
+    block.rows[3] = 5;
+    [block.kind[7], block.row[7], block.ticks[7], block.vcpu[7], block.back[7]] = [1, 2, 3.5, 4, 6];
+    const { u8, u16, u32, f64 } = memory;
+    const head = HEAD_PLACES;
+    expect([u32[head.rows + 3], u8[head.kind + 7], u16[head.row + 7], f64[head.ticks + 7]]).toEqual([5, 1, 2, 3.5]);
+    expect([u8[head.vcpu + 7], u32[head.back + 7]]).toEqual([4, 6]);
   });
 
   it('refuse values that do not fit, and missing ones: that is our own bug', () => {

@@ -10,6 +10,7 @@
 import { assertNever } from '../../../base/assert.js';
 import { asFrame, asTicks, asVaddr, PAGE_BYTES, PAGE_SHIFT, type Ticks } from '../../../base/brand.js';
 import { hex } from '../../../base/u64.js';
+import { placesOf } from '../../../events/block.js';
 import type { Draft, KindName } from '../../../events/kinds.js';
 import { KIND, NO_FRAME, SPACES } from '../../../events/kinds.js';
 import type { Log } from '../../../events/log.js';
@@ -38,6 +39,7 @@ const PATH_OF: Readonly<Record<Via, number>> = {
 };
 /** For `stored`, which is called most: an imported constant is looked up at each use, one of our own is not. */
 const [PTE, SHIFT, PAGE, HOST] = [KIND.pte, PAGE_SHIFT, PAGE_BYTES, VIA.host];
+const PTE_AT = placesOf('pte');
 const SCOPE_OF: Readonly<Record<FlushScope, 'one' | 'space' | 'all'>> = { page: 'one', local: 'space', all: 'all' };
 /** Handlers within handlers that are remembered as causes; a guest may nest deeper, and only the outermost are forgotten. */
 const CAUSES_MAX = 64;
@@ -247,18 +249,18 @@ export class Bare implements Host {
       if (via !== HOST) this.regs.spot(this.log, ticks, cause);
       const stack = via === HOST ? 0 : this.stack();
       const row = this.log.open(PTE, ticks, 0, cause);
-      const c = this.log.col.pte;
-      c.space[row] = GUEST;
-      c.table[row] = table;
-      c.offset[row] = 8 * index;
-      c.level[row] = known.level;
-      c.bytes[row] = 8;
-      c.path[row] = PATH_OF[via];
-      c.oldLo[row] = oldLo;
-      c.oldHi[row] = oldHi;
-      c.newLo[row] = newLo;
-      c.newHi[row] = newHi;
-      c.stack[row] = stack;
+      const { u8, u16, u32 } = this.log.memory;
+      u8[PTE_AT.space + row] = GUEST;
+      u32[PTE_AT.table + row] = table;
+      u16[PTE_AT.offset + row] = 8 * index;
+      u8[PTE_AT.level + row] = known.level;
+      u8[PTE_AT.bytes + row] = 8;
+      u8[PTE_AT.path + row] = PATH_OF[via];
+      u32[PTE_AT.oldLo + row] = oldLo;
+      u32[PTE_AT.oldHi + row] = oldHi;
+      u32[PTE_AT.newLo + row] = newLo;
+      u32[PTE_AT.newHi + row] = newHi;
+      u32[PTE_AT.stack + row] = stack;
       this.tables.written(table, known, index, newLo, newHi, this.log.seq - 1);
     }
   }
