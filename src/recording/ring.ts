@@ -24,10 +24,10 @@ export const ENDED = 2;
 export const PAGES_KIB = 3;
 export const BUSY = 4;
 
-/** While the index of a segment is made, so many blocks can wait: half a segment, 0.1 s of the fastest run, 25 MB in use. */
-const MAIN_BLOCKS = 32;
+/** While the index of a segment is made, so many blocks can wait: 0.2 s of the fastest run, 40 MB in use. */
+const MAIN_BLOCKS = 48;
 /** Where more of them wait when a segment begins, the indexes get a worker. */
-export const BEHIND_BLOCKS = MAIN_BLOCKS / 2;
+export const BEHIND_BLOCKS = 16;
 const DETAIL_BLOCKS = 3;
 const TAIL_SLOT = MAIN_BLOCKS + DETAIL_BLOCKS;
 const BLOCKS = TAIL_SLOT + 1;
