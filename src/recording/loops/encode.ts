@@ -5,7 +5,6 @@ import {
   br,
   brIf,
   type Code,
-  type Func,
   get,
   i32,
   i64,
@@ -18,7 +17,7 @@ import {
   tee,
   when,
 } from '../../base/wasm.js';
-import { at, each, increase, routine } from './kit.js';
+import { at, each, increase, type Routine, routine } from './kit.js';
 import { COUNT, FEW_NIBBLES, FEW_PLACES, FEW_TABLE, RESULTS, SPLIT } from './tables.js';
 
 const c = i32.const;
@@ -422,7 +421,7 @@ const registers = routine(
   'i32',
 );
 
-export const ENCODE: readonly Func[] = [
+export const ENCODE: readonly Routine[] = [
   alike,
   union,
   lengths,

@@ -4,7 +4,6 @@ import {
   br,
   brIf,
   type Code,
-  type Func,
   get,
   i32,
   type Local,
@@ -15,7 +14,7 @@ import {
   set,
   when,
 } from '../../base/wasm.js';
-import { at, each, increase, routine } from './kit.js';
+import { at, each, increase, type Routine, routine } from './kit.js';
 import { RESULTS } from './tables.js';
 
 const c = i32.const;
@@ -183,4 +182,4 @@ const canonical = routine(
   ],
 );
 
-export const HUFFMAN: readonly Func[] = [ascending, depths, assign, canonical];
+export const HUFFMAN: readonly Routine[] = [ascending, depths, assign, canonical];

@@ -24,6 +24,9 @@ import {
 type Locals = Readonly<Record<string, ValueType>>;
 type Names<P extends string, V extends Locals> = Readonly<Record<P | (keyof V & string), Local>>;
 
+/** Written when it is first wanted: who only reads wants none. */
+export type Routine = () => Func;
+
 /** A function that is exported by its name. @param body gets parameters and locals by name */
 export function routine<P extends string, V extends Locals>(
   name: string,
@@ -31,16 +34,18 @@ export function routine<P extends string, V extends Locals>(
   locals: V,
   body: (names: Names<P, V>) => Code,
   result?: ValueType,
-): Func {
-  const all = [...params.map(p => [p, 'i32'] as const), ...Object.entries(locals)];
-  const names = Object.fromEntries(all.map(([key, type], index) => [key, { index, type }])) as unknown as Names<P, V>;
-  return {
-    name,
-    params: params.map(() => 'i32' as const),
-    locals: Object.values(locals),
-    body: body(names),
-    exported: true,
-    ...(result ? { result } : {}),
+): Routine {
+  return () => {
+    const all = [...params.map(p => [p, 'i32'] as const), ...Object.entries(locals)];
+    const names = Object.fromEntries(all.map(([key, type], index) => [key, { index, type }])) as unknown as Names<P, V>;
+    return {
+      name,
+      params: params.map(() => 'i32' as const),
+      locals: Object.values(locals),
+      body: body(names),
+      exported: true,
+      ...(result ? { result } : {}),
+    };
   };
 }
 

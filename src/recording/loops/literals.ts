@@ -1,21 +1,7 @@
 /** The loops of literals.ts: what bytes are there, what repeats, and their codes one behind the other. */
 import { i32x4, v128 } from '../../base/simd.js';
-import {
-  block,
-  br,
-  brIf,
-  type Code,
-  type Func,
-  get,
-  i32,
-  i64,
-  label,
-  loop,
-  memoryFill,
-  set,
-  when,
-} from '../../base/wasm.js';
-import { at, each, increase, routine } from './kit.js';
+import { block, br, brIf, type Code, get, i32, i64, label, loop, memoryFill, set, when } from '../../base/wasm.js';
+import { at, each, increase, type Routine, routine } from './kit.js';
 
 const c = i32.const;
 
@@ -158,4 +144,4 @@ const emit = routine(
   'i32',
 );
 
-export const LITERALS: readonly Func[] = [census, repeats, emit];
+export const LITERALS: readonly Routine[] = [census, repeats, emit];

@@ -73,9 +73,8 @@ class Room {
   private top = TABLES_END;
 
   constructor() {
-    const module = new WebAssembly.Module(
-      moduleOf([], [...ENCODE, ...LITERALS, ...HUFFMAN], { pages: PAGES, most: PAGES_MAX }),
-    );
+    const routines = [...ENCODE, ...LITERALS, ...HUFFMAN].map(written => written());
+    const module = new WebAssembly.Module(moduleOf([], routines, { pages: PAGES, most: PAGES_MAX }));
     const { exports } = new WebAssembly.Instance(module, { env: { memory: this.memory } });
     this.loops = exports as unknown as Loops;
     this.look();
