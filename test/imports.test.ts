@@ -86,6 +86,20 @@ it('loads the live half only from verbs that execute', () => {
   expect(broken).toEqual([]);
 });
 
+it('loads nothing that encodes with the reader', () => {
+  const reached = new Set<string>();
+  const visit = (file: string): void => {
+    if (reached.has(file)) return;
+    reached.add(file);
+    const text = readFileSync(join(root, file), 'utf8');
+    for (const [, to] of text.matchAll(/^(?:import|export) (?!type ).*?from '(\.[^']+)\.js'/gms))
+      visit(join(dirname(file), `${to}.ts`));
+  };
+  visit('src/recording/reader.ts');
+  expect(reached).toContain('src/recording/column-decode.ts');
+  expect([...reached].filter(file => /encode|compress|scribe|loops/.test(file))).toEqual([]);
+});
+
 it('sees the imports it judges', () => {
   expect(imports.length).toBeGreaterThan(50);
 });

@@ -3,7 +3,7 @@
  * or fills one itself by walking over the frames. Both add frame by frame through the same checks, so both end alike.
  */
 import { Trouble } from '../base/trouble.js';
-import { type ChunkHead, f64sIn, packLarge, rawBytes, SHA_BYTES, u32sIn, unpackLarge } from './envelopes.js';
+import { type ChunkHead, f64sIn, SHA_BYTES, u32sIn, unpackLarge } from './envelopes.js';
 import { FRAME, FRAME_NAMES, type FrameHeader, type FrameType, MORE, PAYLOAD_MAX } from './frames.js';
 
 /** A frame and where its header is. */
@@ -135,38 +135,8 @@ export class Directory {
   }
 }
 
-const EXTRA_WORDS = 2; // of a chunk, before its rows: regsMask
+export const EXTRA_WORDS = 2; // of a chunk, before its rows: regsMask
 
-/** The directory as the payload of a FOOTER at `offset`; its last 16 bytes lead back to it from the end of the file. */
-export function packFooter(d: Directory, kinds: number, offset: number): Uint8Array {
-  const heads = [...d.chunks, ...d.details];
-  const words = new Uint32Array((EXTRA_WORDS + kinds) * heads.length);
-  const chains = new Uint8Array(SHA_BYTES * heads.length);
-  heads.forEach((h, i) => {
-    words.set(h.regsMask, i * (EXTRA_WORDS + kinds));
-    words.set(h.rows, i * (EXTRA_WORDS + kinds) + EXTRA_WORDS);
-    chains.set(h.chain, SHA_BYTES * i);
-  });
-  const f64s = (list: readonly number[]): Uint8Array => rawBytes(Float64Array.from(list));
-  const u32s = (list: readonly number[]): Uint8Array => rawBytes(Uint32Array.from(list));
-  const map = packLarge({
-    types: Uint8Array.from(d.places, p => p.type),
-    offsets: f64s(d.places.map(p => p.offset)),
-    bytes: u32s(d.places.map(p => p.bytes)),
-    counts: u32s(d.places.map(p => p.count)),
-    firsts: f64s(d.places.map(p => p.first)),
-    flags: u32s(d.places.map(p => p.flags)),
-    heads: f64s(heads.flatMap(h => [h.first, h.last, h.firstTicks, h.lastTicks])),
-    words: rawBytes(words),
-    chains,
-    checkpoints: f64s(d.checkpoints.map(c => c.ticks)),
-  });
-  const payload = new Uint8Array(map.length + TRAILER_BYTES);
-  payload.set(map);
-  new DataView(payload.buffer).setFloat64(map.length, offset, true);
-  payload.set(TRAILER_MAGIC, map.length + 8);
-  return payload;
-}
 export const TRAILER_BYTES = 16;
 export const TRAILER_MAGIC = Uint8Array.from('RWKCLOSE', c => c.charCodeAt(0));
 

@@ -5,10 +5,10 @@
 
 import { asVaddr, type Vaddr } from '../base/brand.js';
 import { Trouble } from '../base/trouble.js';
-import { hi32, lo32, u64 } from '../base/u64.js';
+import { u64 } from '../base/u64.js';
 import type { Lexicon } from '../events/lexicon.js';
-import { msgpack, unpack } from './frames.js';
-import { compress, decompress, type Packed } from './pieces.js';
+import { unpack } from './frames.js';
+import { decompress, type Packed } from './pieces.js';
 import type { Symbol as NamedRange } from './source.js';
 
 type Loose = Record<string, unknown>;
@@ -62,20 +62,6 @@ export interface ChunkEnvelope extends ChunkHead {
   readonly packed: Packed;
 }
 
-export const packChunk = (c: ChunkEnvelope): Uint8Array =>
-  msgpack.pack({
-    first: c.first,
-    last: c.last,
-    count: c.count,
-    firstTicks: c.firstTicks,
-    lastTicks: c.lastTicks,
-    chain: c.chain,
-    regsMask: rawBytes(Uint32Array.from(c.regsMask)),
-    rows: rawBytes(c.rows),
-    pieces: c.packed.table,
-    stored: c.packed.stored,
-  });
-
 /** @param kinds how many kinds of events the file has */
 export function unpackChunk(payload: Uint8Array, kinds: number): ChunkEnvelope {
   const m = mapIn(payload, 'a chunk');
@@ -97,11 +83,6 @@ export function unpackChunk(payload: Uint8Array, kinds: number): ChunkEnvelope {
   };
 }
 
-/** Any value, compressed: for lists that may be long. */
-export function packLarge(value: unknown): Uint8Array {
-  const raw = msgpack.pack(value);
-  return msgpack.pack({ bytes: raw.length, stored: compress(raw) });
-}
 export function unpackLarge(payload: Uint8Array, most: number, what: string): Loose {
   const m = mapIn(payload, what);
   const bytes = wholeIn(m.bytes, what);
@@ -109,9 +90,6 @@ export function unpackLarge(payload: Uint8Array, most: number, what: string): Lo
   return mapIn(decompress(bytesIn(m.stored, what), bytes), what);
 }
 const LARGE_MAX = 256 * (1 << 20);
-
-export const packLexicon = ({ words, calls, regions, paging }: Lexicon): Uint8Array =>
-  packLarge({ words, calls, regions: regions.map(({ name, from, to }) => ({ name, from, to })), paging });
 
 export function unpackLexicon(payload: Uint8Array): Lexicon {
   const { words, calls, regions, paging } = unpackLarge(payload, LARGE_MAX, 'the lexicon');
@@ -130,22 +108,6 @@ export function unpackLexicon(payload: Uint8Array): Lexicon {
   return ok ? ({ words, calls, regions, paging } as unknown as Lexicon) : bad('the lexicon');
 }
 
-const u64sOf = (values: readonly bigint[]): Uint8Array => {
-  const words = new Uint32Array(2 * values.length);
-  values.forEach((v, i) => {
-    words[2 * i] = lo32(v);
-    words[2 * i + 1] = hi32(v);
-  });
-  return rawBytes(words);
-};
-
-export const packSymbols = (symbols: readonly NamedRange[]): Uint8Array =>
-  packLarge({
-    at: u64sOf(symbols.map(s => s.at)),
-    bytes: rawBytes(Uint32Array.from(symbols, s => s.bytes)),
-    names: symbols.map(s => s.name),
-  });
-
 export function unpackSymbols(payload: Uint8Array): NamedRange[] {
   const m = unpackLarge(payload, LARGE_MAX, 'a list of symbols');
   const names = m.names;
@@ -154,9 +116,6 @@ export function unpackSymbols(payload: Uint8Array): NamedRange[] {
   const bytes = u32sIn(m.bytes, 'a list of symbols', names.length);
   return names.map((name, i) => ({ at: asVaddr(u64(at[2 * i]!, at[2 * i + 1]!)), bytes: bytes[i]!, name }));
 }
-
-export const packStacks = (stacks: readonly (readonly bigint[])[]): Uint8Array =>
-  packLarge({ depths: Uint8Array.from(stacks, s => s.length), addresses: u64sOf(stacks.flat()) });
 
 export function unpackStacks(payload: Uint8Array, count: number): Vaddr[][] {
   const m = unpackLarge(payload, LARGE_MAX, 'a list of stacks');
@@ -181,18 +140,6 @@ export interface MemoryPart {
 export const MEMORY_FRAMES = 1024;
 const STATE_MAX = 32 * (1 << 20);
 
-export function packMemory(p: MemoryPart): Uint8Array {
-  return msgpack.pack({
-    seq: p.seq,
-    ticks: p.ticks,
-    stateBytes: p.state.length,
-    state: compress(p.state),
-    frames: rawBytes(p.frames),
-    hashes: p.hashes,
-    pieces: p.fresh.table,
-    stored: p.fresh.stored,
-  });
-}
 export function unpackMemory(payload: Uint8Array): MemoryPart {
   const m = mapIn(payload, 'a checkpoint');
   const frames = u32sIn(m.frames, 'a checkpoint');

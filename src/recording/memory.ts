@@ -8,41 +8,14 @@ import { PAGE_BYTES } from '../base/brand.js';
 import { Trouble } from '../base/trouble.js';
 import type { Body } from './codec.js';
 import { type MemoryPart, SHA_BYTES } from './envelopes.js';
-import { type Packed, packBody, unpackBody } from './pieces.js';
+import { unpackBody } from './pieces.js';
 
-const PIECE_BYTES = 16 * PAGE_BYTES;
-
-const sha256 = (bytes: Uint8Array): Buffer => createHash('sha256').update(bytes).digest();
+export const sha256 = (bytes: Uint8Array): Buffer => createHash('sha256').update(bytes).digest();
 const ZERO_PAGE = new Uint8Array(PAGE_BYTES);
 const ZERO_HASH = sha256(ZERO_PAGE);
-const keyOf = (hashes: Uint8Array, i: number): string =>
+export const keyOf = (hashes: Uint8Array, i: number): string =>
   Buffer.from(hashes.buffer, hashes.byteOffset + SHA_BYTES * i, SHA_BYTES).toString('latin1');
-const ZERO_KEY = keyOf(ZERO_HASH, 0);
-
-/** The writer's side: knows which contents the file has. */
-export class PageStore {
-  private readonly known = new Set([ZERO_KEY]);
-
-  /** Hashes of all given pages and the contents that are new. */
-  add(frames: Uint32Array, bytes: Uint8Array): { hashes: Uint8Array; fresh: Packed } {
-    const hashes = new Uint8Array(SHA_BYTES * frames.length);
-    const fresh: Uint8Array[] = [];
-    for (let i = 0; i < frames.length; i++) {
-      const page = bytes.subarray(PAGE_BYTES * i, PAGE_BYTES * (i + 1));
-      hashes.set(sha256(page), SHA_BYTES * i);
-      const key = keyOf(hashes, i);
-      if (this.known.has(key)) continue;
-      this.known.add(key);
-      fresh.push(page);
-    }
-    const body = Buffer.concat(fresh);
-    const cuts = Array.from(
-      { length: Math.max(0, Math.ceil(body.length / PIECE_BYTES) - 1) },
-      (_, n) => (n + 1) * PIECE_BYTES,
-    );
-    return { hashes, fresh: packBody(body, cuts) };
-  }
-}
+export const ZERO_KEY = keyOf(ZERO_HASH, 0);
 
 export type Page = readonly [frame: number, bytes: Uint8Array];
 

@@ -10,24 +10,19 @@ import { closeSync, ftruncateSync, openSync, writevSync } from 'node:fs';
 import { reasonOf, Trouble } from '../base/trouble.js';
 import type { Block } from '../events/block.js';
 import { EMPTY_LEXICON, type Lexicon } from '../events/lexicon.js';
+import { encodeBody } from './body-encode.js';
 import { Sink } from './bytes.js';
-import { encodeBody, Registers } from './codec.js';
-import { Directory, type Extra, packFooter, placeOf } from './directory.js';
-import {
-  type ChunkEnvelope,
-  packChunk,
-  packLexicon,
-  packMemory,
-  packStacks,
-  packSymbols,
-  SHA_BYTES,
-} from './envelopes.js';
+import { packBody } from './compress.js';
+import { Directory, type Extra, placeOf } from './directory.js';
+import { type ChunkEnvelope, SHA_BYTES } from './envelopes.js';
+import { packChunk, packLexicon, packMemory, packStacks, packSymbols } from './envelopes-pack.js';
+import { packFooter } from './footer.js';
 import { FORMAT_VERSION, FRAME, FRAME_BYTES, type FrameType, frameHead, headerBytes, idOf, MORE } from './frames.js';
 import type { Payloads } from './index/segments.js';
 import { type Indexer, type MakeIndexer, placedIndexer } from './indexer.js';
 import { LAYOUT } from './layout.js';
-import { PageStore } from './memory.js';
-import { packBody } from './pieces.js';
+import { PageStore } from './page-store.js';
+import { Registers } from './register-file.js';
 import type { Header, Symbol as NamedRange } from './source.js';
 
 /** What makes a run repeatable, as the machine's owner gives it: the version is the writer's own. */

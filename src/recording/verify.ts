@@ -8,8 +8,9 @@ import { Trouble } from '../base/trouble.js';
 import type { Work } from '../base/work.js';
 import { KIND_NAMES } from '../events/kinds.js';
 import { EMPTY_LEXICON, type Lexicon } from '../events/lexicon.js';
+import { encodeBody } from './body-encode.js';
 import { Sink } from './bytes.js';
-import { decodeBody, encodeBody, type Reading, Registers, readingOf } from './codec.js';
+import { decodeBody, type Reading, readingOf } from './codec.js';
 import type { Directory } from './directory.js';
 import {
   type ChunkEnvelope,
@@ -26,6 +27,7 @@ import { type Payloads, Segments } from './index/segments.js';
 import { LAYOUT, packLayout } from './layout.js';
 import { Pages } from './memory.js';
 import { unpackBody } from './pieces.js';
+import { Registers } from './register-file.js';
 import { type Damage, RecordingFile, readFooter, Scanner } from './scan.js';
 
 export interface Verdict {

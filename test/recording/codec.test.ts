@@ -4,22 +4,16 @@ import { Trouble } from '../../src/base/trouble.js';
 import { BLOCK_BYTES, type Block, blockOver, eventAt } from '../../src/events/block.js';
 import { type Draft, KIND, KIND_NAMES } from '../../src/events/kinds.js';
 import { Log } from '../../src/events/log.js';
+import { encodeBlock, encodeBody } from '../../src/recording/body-encode.js';
 import { Bytes, Sink } from '../../src/recording/bytes.js';
-import {
-  type DecodedBlock,
-  decodeBlock,
-  decodeBody,
-  encodeBlock,
-  encodeBody,
-  Registers,
-  someColumns,
-  wholeBody,
-} from '../../src/recording/codec.js';
+import { type DecodedBlock, decodeBlock, decodeBody, someColumns, wholeBody } from '../../src/recording/codec.js';
 import { decodeColumn, skipColumn } from '../../src/recording/column-decode.js';
 import { encodeColumn } from '../../src/recording/column-encode.js';
 import { partOf, stepsOf } from '../../src/recording/column-part.js';
 import type { Numbers, Trait } from '../../src/recording/column-tags.js';
-import { compress, decompress, packBody, unpackBody } from '../../src/recording/pieces.js';
+import { compress, packBody } from '../../src/recording/compress.js';
+import { decompress, unpackBody } from '../../src/recording/pieces.js';
+import { Registers } from '../../src/recording/register-file.js';
 import { draftOf } from '../events/arbitrary.js';
 import { randomBelow, someDrafts } from './make.js';
 

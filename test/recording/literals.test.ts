@@ -1,9 +1,10 @@
 import { brotliDecompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { compress } from '../../src/recording/compress.js';
 import { prepare, writeLiterals } from '../../src/recording/literals.js';
 import { theRoom } from '../../src/recording/loops/room.js';
-import { compress, decompress } from '../../src/recording/pieces.js';
+import { decompress } from '../../src/recording/pieces.js';
 
 /** The stream, and whether matches would be looked for. */
 function literalsOf(bytes: Uint8Array): { stream: Uint8Array; repeats: boolean } {

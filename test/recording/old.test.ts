@@ -13,13 +13,14 @@ import { type Event, KIND, KIND_NAMES } from '../../src/events/kinds.js';
 import type { Lexicon } from '../../src/events/lexicon.js';
 import { Log } from '../../src/events/log.js';
 import { eventText, fieldsText, lineOf } from '../../src/events/text.js';
+import { encodeBody } from '../../src/recording/body-encode.js';
 import { Sink } from '../../src/recording/bytes.js';
-import { encodeBody, Registers } from '../../src/recording/codec.js';
-import { packChunk } from '../../src/recording/envelopes.js';
+import { packBody } from '../../src/recording/compress.js';
+import { packChunk } from '../../src/recording/envelopes-pack.js';
 import { FORMAT_VERSION, FRAME, headerBytes } from '../../src/recording/frames.js';
 import { LAYOUT, type Layout, planOf } from '../../src/recording/layout.js';
-import { packBody } from '../../src/recording/pieces.js';
 import { openRecording, type Recording } from '../../src/recording/reader.js';
+import { Registers } from '../../src/recording/register-file.js';
 import { verify } from '../../src/recording/verify.js';
 import { CHECKPOINTS, frameBytes, HEADER, scratchDir } from './make.js';
 

@@ -3,7 +3,7 @@ import { BLOCK_BYTES, type Block, blockOver } from '../../src/events/block.js';
 import { KIND, KIND_NAMES, KINDS } from '../../src/events/kinds.js';
 import { Log } from '../../src/events/log.js';
 import { columnSpecs } from '../../src/events/schema.js';
-import { encodeBlock } from '../../src/recording/codec.js';
+import { encodeBlock } from '../../src/recording/body-encode.js';
 // @ts-expect-error plain JavaScript, no types
 import { generate } from '../../tools/bench/generate.mjs';
 // @ts-expect-error plain JavaScript, no types

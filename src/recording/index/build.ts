@@ -19,8 +19,7 @@ import { FRAME_KINDS, type FrameKind, KIND } from '../../events/kinds.js';
 import type { Lexicon } from '../../events/lexicon.js';
 import { isaOf } from '../../isa/index.js';
 import type { Header } from '../source.js';
-import type { IndexBuilder } from './contract.js';
-import { encodeKeyframe } from './keyframe.js';
+import type { KeyframeParts } from './keyframe-encode.js';
 import { FENCE_BYTES, ListWriter, type Written } from './list.js';
 import { KindOrder, rowsFrom } from './order.js';
 import { Others } from './others.js';
@@ -73,12 +72,8 @@ const ROWS_MAX = 2 ** 21;
 const { pte: PTE, adopt: ADOPT, release: RELEASE } = KIND;
 const REGISTERS = 64;
 
-export function createIndexBuilder(header: Pick<Header, 'isa' | 'vcpus'>, lexicon: Lexicon): IndexBuilder {
-  return new Builder(header, lexicon);
-}
-
-/** What createIndexBuilder makes; readers use it for the end of a recording that is not indexed yet. */
-export class Builder implements IndexBuilder {
+/** Makes indexes; readers use it for the end of a recording that is not indexed yet. */
+export class Builder {
   private readonly targets: Targets;
   private readonly lastRegisters = new LastRegisters();
   private readonly registerCount: number;
@@ -256,9 +251,10 @@ export class Builder implements IndexBuilder {
     }
   }
 
-  finish(): { index: Uint8Array; keyframe: Uint8Array } {
+  /** The index of what was added since the last time, and what its keyframe is made of, which holds until the next `add`. */
+  take(): { readonly index: Uint8Array; readonly parts: KeyframeParts } {
     const index = this.write();
-    const keyframe = encodeKeyframe({
+    const parts = {
       from: this.first,
       seq: this.end,
       ticks: this.ticks,
@@ -266,17 +262,9 @@ export class Builder implements IndexBuilder {
       numbers: this.lastNumbers,
       others: this.others.take(),
       registers: this.lastRegisters.words(this.vcpus, this.registerCount),
-    });
+    };
     this.clear();
-    return { index, keyframe };
-  }
-
-  /** Like finish, for who needs no keyframe. */
-  finishIndex(): Uint8Array {
-    const index = this.write();
-    this.others.take();
-    this.clear();
-    return index;
+    return { index, parts };
   }
 
   private clear(): void {

@@ -2,7 +2,7 @@
  * Where the file and its indexes meet. The writer feeds blocks to a builder and stores the two payloads it hands back,
  * as an INDEX and a KEYFRAME frame; the reader hands those bytes back, piece by piece, and gets an `Index`.
  *
- *   writer   createIndexBuilder(header, lexicon)       build.ts
+ *   writer   createIndexBuilder(header, lexicon)       builder.ts
  *   reader   openIndex(name, header, lexicon)          open.ts
  *            decodeKeyframe(bytes, where)              keyframe.ts
  */

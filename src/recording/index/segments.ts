@@ -6,7 +6,7 @@
 import type { Block } from '../../events/block.js';
 import type { Lexicon } from '../../events/lexicon.js';
 import type { Header } from '../source.js';
-import { createIndexBuilder } from './build.js';
+import { createIndexBuilder } from './builder.js';
 import { type IndexBuilder, SEGMENT_CHUNKS } from './contract.js';
 
 /** The payloads of a segment. */

@@ -46,7 +46,7 @@ export class TailIndex {
     let first = from;
     const close = (end: number): void => {
       if (end > first)
-        this.pieces.push(new SegmentIndex(inMemory(first, end, builder.finishIndex()), 'tail', this.cache));
+        this.pieces.push(new SegmentIndex(inMemory(first, end, builder.take().index), 'tail', this.cache));
       first = end;
     };
     for (const block of tail.blocks(from)) {

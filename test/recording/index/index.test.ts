@@ -4,7 +4,7 @@ import { Trouble } from '../../../src/base/trouble.js';
 import { finish } from '../../../src/base/work.js';
 import { type Block, CHUNK_EVENTS, eventAt } from '../../../src/events/block.js';
 import { type Draft, type Event, FRAME_KINDS, SPACES, type Space } from '../../../src/events/kinds.js';
-import { createIndexBuilder } from '../../../src/recording/index/build.js';
+import { createIndexBuilder } from '../../../src/recording/index/builder.js';
 import type { OpenIndex, Segment } from '../../../src/recording/index/contract.js';
 import { decodeKeyframe } from '../../../src/recording/index/keyframe.js';
 import { openIndex } from '../../../src/recording/index/open.js';
