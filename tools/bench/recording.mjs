@@ -106,7 +106,7 @@ function* questions(file, options) {
 
 /** New processes that answer one question each at a random position. */
 function* coldCommands(file) {
-  const [{ commands }] = apart('commands', { file, count: 24 });
+  const [{ commands }] = apart('commands', { file, count: 80 });
   const times = commands.map(args => {
     const began = performance.now();
     const r = spawnSync(process.execPath, [join(dist, 'cli/main.js'), ...args], {

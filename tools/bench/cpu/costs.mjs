@@ -12,7 +12,7 @@ const ROUNDS = 6;
  * costs once (starting two workers, compiling) is not told as a cost of writes: it is 80 ms, and in the row all the same.
  */
 const WRITES = 4_000_000;
-const RECORDING_ROUNDS = 3;
+const RECORDING_ROUNDS = 5;
 
 const hex = text => Uint8Array.from(text.replace(/\s+/g, '').match(/../g), b => Number.parseInt(b, 16));
 const least = (rounds, what) => {
