@@ -17,7 +17,7 @@ import {
   tee,
   when,
 } from '../../base/wasm.js';
-import { at, each, increase, type Routine, routine } from './kit.js';
+import { at, each, increase, type Routine, routine, whileTrue } from './kit.js';
 import { COUNT, FEW_NIBBLES, FEW_PLACES, FEW_TABLE, RESULTS, SPLIT } from './tables.js';
 
 const c = i32.const;
@@ -32,19 +32,13 @@ const alike = routine(
   ['from', 'bytes', 'step'],
   { i: 'i32', end: 'i32' },
   ({ from, bytes, step, i, end }) => {
-    const [top, rest] = [label('top'), label('rest')];
     const next = i32.add(at(from, i), get(step));
     return [
       set(end, i32.sub(get(bytes), get(step))),
-      block(
-        rest,
-        loop(top, [
-          brIf(rest, i32.gtS(i32.add(get(i), c(16)), get(end))),
-          when(v128.anyTrue(v128.xor(v128.load(at(from, i)), v128.load(next))), ret(c(0))),
-          increase(i, c(16)),
-          br(top),
-        ]),
-      ),
+      whileTrue(i32.leS(i32.add(get(i), c(16)), get(end)), [
+        when(v128.anyTrue(v128.xor(v128.load(at(from, i)), v128.load(next))), ret(c(0))),
+        increase(i, c(16)),
+      ]),
       each(i, get(i), get(end), 1, when(i32.ne(i32.load8U(at(from, i)), i32.load8U(next)), ret(c(0)))),
       c(1),
     ];
@@ -137,27 +131,17 @@ const pack = routine(
   'pack',
   ['from', 'n', 'width', 'out'],
   { i: 'i32', shift: 'i32', packed: 'i32' },
-  ({ from, n, width, out, i, shift, packed }) => {
-    const [top, done] = [label('top'), label('done')];
-    return [
-      block(
-        done,
-        loop(top, [
-          brIf(done, i32.geU(get(i), get(n))),
-          set(packed, i32.or(get(packed), i32.shl(i32.load8U(at(from, i)), get(shift)))),
-          increase(i, c(1)),
-          increase(shift, get(width)),
-          when(i32.or(i32.eq(get(shift), c(8)), i32.eq(get(i), get(n))), [
-            i32.store8(get(out), get(packed)),
-            increase(out, c(1)),
-            set(shift, c(0)),
-            set(packed, c(0)),
-          ]),
-          br(top),
-        ]),
-      ),
-    ];
-  },
+  ({ from, n, width, out, i, shift, packed }) =>
+    each(i, c(0), get(n), 1, [
+      set(packed, i32.or(get(packed), i32.shl(i32.load8U(at(from, i)), get(shift)))),
+      increase(shift, get(width)),
+      when(i32.or(i32.eq(get(shift), c(8)), i32.eq(get(i), i32.sub(get(n), c(1)))), [
+        i32.store8(get(out), get(packed)),
+        increase(out, c(1)),
+        set(shift, c(0)),
+        set(packed, c(0)),
+      ]),
+    ]),
 );
 
 /**
@@ -392,7 +376,6 @@ const registers = routine(
   ['masksLo', 'masksHi', 'from', 'to', 'lo', 'hi', 'outLo', 'outHi', 'k', 'file'],
   { r: 'i32', mask: 'i64', reg: 'i32', v: 'i32', d: 'i32' },
   ({ masksLo, masksHi, from, to, lo, hi, outLo, outHi, k, file, r, mask, reg, v, d }) => {
-    const [top, done] = [label('top'), label('done')];
     const half = (values: Local, out: Local, offset: number): Code => [
       set(v, i32.load(at(values, k, 2))),
       set(d, i32.sub(get(v), i32.load(get(reg), offset))),
@@ -402,18 +385,13 @@ const registers = routine(
     return [
       each(r, get(from), get(to), 1, [
         set(mask, i64.or(i64.load32U(at(masksLo, r, 2)), i64.shl(i64.load32U(at(masksHi, r, 2)), i64.const(32)))),
-        block(
-          done,
-          loop(top, [
-            brIf(done, i64.eqz(get(mask))),
-            set(reg, i32.add(get(file), i32.shl(i32.wrap(i64.ctz(get(mask))), c(2)))),
-            set(mask, i64.and(get(mask), i64.sub(get(mask), i64.const(1)))),
-            half(lo, outLo, 0),
-            half(hi, outHi, 256),
-            increase(k, c(1)),
-            br(top),
-          ]),
-        ),
+        whileTrue(i64.ne(get(mask), i64.const(0)), [
+          set(reg, i32.add(get(file), i32.shl(i32.wrap(i64.ctz(get(mask))), c(2)))),
+          set(mask, i64.and(get(mask), i64.sub(get(mask), i64.const(1)))),
+          half(lo, outLo, 0),
+          half(hi, outHi, 256),
+          increase(k, c(1)),
+        ]),
       ]),
       get(k),
     ];

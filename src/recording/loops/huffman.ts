@@ -1,20 +1,6 @@
 /** The loops of huffman.ts: counts to lengths of codes, and lengths to codes. */
-import {
-  block,
-  br,
-  brIf,
-  type Code,
-  get,
-  i32,
-  type Local,
-  label,
-  loop,
-  memoryFill,
-  select,
-  set,
-  when,
-} from '../../base/wasm.js';
-import { at, each, increase, type Routine, routine } from './kit.js';
+import { type Code, get, i32, type Local, memoryFill, select, set, when } from '../../base/wasm.js';
+import { at, each, increase, type Routine, routine, whileTrue } from './kit.js';
 import { RESULTS } from './tables.js';
 
 const c = i32.const;
@@ -31,7 +17,6 @@ const ascending = routine(
   ['counts', 'symbols', 'keys', 'others', 'starts'],
   { i: 'i32', n: 'i32', all: 'i32', shift: 'i32', slot: 'i32', swap: 'i32' },
   ({ counts, symbols, keys, others, starts, i, n, all, shift, slot, swap }) => {
-    const [top, sorted] = [label('top'), label('sorted')];
     const digitSlot = i32.add(
       get(starts),
       i32.shl(i32.and(i32.shrU(i32.load(at(keys, i, 2)), get(shift)), c(DIGITS - 1)), c(2)),
@@ -46,32 +31,27 @@ const ascending = routine(
         ]),
       ]),
       set(shift, c(8)),
-      block(
-        sorted,
-        loop(top, [
-          brIf(sorted, i32.eqz(get(all))),
-          memoryFill(get(starts), c(0), c(DIGITS_BYTES)),
-          each(i, c(0), get(n), 1, [
-            set(slot, digitSlot),
-            i32.store(get(slot), i32.add(i32.load(get(slot), 4), c(1)), 4),
-          ]),
-          each(i, c(0), c(DIGITS - 1), 1, [
-            set(slot, at(starts, i, 2)),
-            i32.store(get(slot), i32.add(i32.load(get(slot)), i32.load(get(slot), 4)), 4),
-          ]),
-          each(i, c(0), get(n), 1, [
-            set(slot, digitSlot),
-            i32.store(i32.add(get(others), i32.shl(i32.load(get(slot)), c(2))), i32.load(at(keys, i, 2))),
-            i32.store(get(slot), i32.add(i32.load(get(slot)), c(1))),
-          ]),
-          set(swap, get(keys)),
-          set(keys, get(others)),
-          set(others, get(swap)),
-          increase(shift, c(8)),
-          set(all, i32.shrU(get(all), c(8))),
-          br(top),
+      whileTrue(get(all), [
+        memoryFill(get(starts), c(0), c(DIGITS_BYTES)),
+        each(i, c(0), get(n), 1, [
+          set(slot, digitSlot),
+          i32.store(get(slot), i32.add(i32.load(get(slot), 4), c(1)), 4),
         ]),
-      ),
+        each(i, c(0), c(DIGITS - 1), 1, [
+          set(slot, at(starts, i, 2)),
+          i32.store(get(slot), i32.add(i32.load(get(slot)), i32.load(get(slot), 4)), 4),
+        ]),
+        each(i, c(0), get(n), 1, [
+          set(slot, digitSlot),
+          i32.store(i32.add(get(others), i32.shl(i32.load(get(slot)), c(2))), i32.load(at(keys, i, 2))),
+          i32.store(get(slot), i32.add(i32.load(get(slot)), c(1))),
+        ]),
+        set(swap, get(keys)),
+        set(keys, get(others)),
+        set(others, get(swap)),
+        increase(shift, c(8)),
+        set(all, i32.shrU(get(all), c(8))),
+      ]),
       i32.store(c(RESULTS), get(keys)),
       get(n),
     ];
@@ -98,10 +78,6 @@ const depths = routine(
       [increase(weight, of(root)), put(root, get(i)), increase(root, c(1))],
       [increase(weight, of(leaf)), increase(leaf, c(1))],
     );
-    const whileTrue = (condition: Code, body: Code): Code => {
-      const [top, done] = [label('top'), label('done')];
-      return block(done, loop(top, [brIf(done, i32.eqz(condition)), body, br(top)]));
-    };
     return [
       each(i, c(0), get(n), 1, [
         set(weight, i32.shrU(i32.load(at(keys, i, 2)), c(8))),

@@ -21,6 +21,7 @@ import {
   type ValueType,
 } from '../../base/wasm.js';
 
+const c = i32.const;
 type Locals = Readonly<Record<string, ValueType>>;
 type Names<P extends string, V extends Locals> = Readonly<Record<P | (keyof V & string), Local>>;
 
@@ -49,14 +50,16 @@ export function routine<P extends string, V extends Locals>(
   };
 }
 
-/** Does `body` with i = from, from + step, ... as long as it is below `end`. */
-export const each = (i: Local, from: Code, end: Code, step: number, body: Code): Code => {
+/** Does `body` again and again, as long as the condition holds. */
+export const whileTrue = (condition: Code, body: Code): Code => {
   const [top, done] = [label('top'), label('done')];
-  return [
-    set(i, from),
-    block(done, loop(top, [brIf(done, i32.geU(get(i), end)), body, set(i, i32.add(get(i), i32.const(step))), br(top)])),
-  ];
+  return block(done, loop(top, [brIf(done, i32.eqz(condition)), body, br(top)]));
 };
+/** Does `body` with i = from, from + step, ... as long as it is below `end`. */
+export const each = (i: Local, from: Code, end: Code, step: number, body: Code): Code => [
+  set(i, from),
+  whileTrue(i32.ltU(get(i), end), [body, increase(i, c(step))]),
+];
 
 /** The address of element i, of 2^shift bytes. */
 export const at = (base: Local, i: Local, shift = 0): Code =>

@@ -132,4 +132,3 @@ class Room {
 let made: Room | undefined;
 /** This thread's. */
 export const theRoom = (): Room => (made ??= new Room());
-export type { Room };

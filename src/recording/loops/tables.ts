@@ -5,13 +5,11 @@
  *   SPLIT   which byte of four words goes where, so that those of one plane stand together: lanes of a swizzle
  *             words   00 01 02 03 10 11 12 13 ...    byte k of word j
  *             planes  00 10 20 30 | 01 11 .. | 02 .. | 03 ..    the bytes k there are, one behind the other
- *   MERGE   the way back
  *   COUNT   how many of the four words have a byte 1, 2, 3; byte 0 is unused
  */
 const FOURS = 256;
 export const SPLIT = 0;
-export const MERGE = SPLIT + 16 * FOURS;
-export const COUNT = MERGE + 16 * FOURS;
+export const COUNT = SPLIT + 16 * FOURS;
 /** For columns of few values: value u32, count u32 by place; and the nibble of each place, u8, and of none. */
 export const FEW_PLACES = 2048;
 export const FEW_TABLE = COUNT + 4 * FOURS;
@@ -23,16 +21,15 @@ export const TABLES_END = RESULTS + 16;
 /** No byte: a swizzle makes 0 of it. */
 const NONE = 255;
 
-/** Fills the first three. */
+/** Fills the first two. */
 export function fillTables(bytes: Uint8Array): void {
   bytes.fill(NONE, SPLIT, COUNT);
   for (let four = 0; four < FOURS; four++) {
-    for (let k = 0, place = 0; k < 4; k++) {
-      place = 4 * k;
+    for (let k = 0; k < 4; k++) {
+      let place = 4 * k;
       for (let j = 0; j < 4; j++) {
         if (((four >> (2 * j)) & 3) < k) continue;
-        bytes[SPLIT + 16 * four + place] = 4 * j + k;
-        bytes[MERGE + 16 * four + 4 * j + k] = place++;
+        bytes[SPLIT + 16 * four + place++] = 4 * j + k;
       }
       bytes[COUNT + 4 * four + k] = place - 4 * k;
     }
