@@ -98,7 +98,7 @@ export interface Index {
   /** Events that wrote any entry of the tables in `table` (pte, adopt, release) before `before`, newest first, at most `limit`. */
   tableWrites(space: Space, table: Frame, before: number, limit: number): Float64Array;
   /** Entries that pointed to `frame` (as table or memory) at `before`: where they are, and the event that made each do so. */
-  mappers(space: Space, frame: Frame, before: number): Work<readonly Mapping[]>;
+  mappers(space: Space, frame: Frame, before: number): Work<Mappings>;
   /** Every event before `before` that made or ended a mapping of `frame`, oldest first. */
   mappingHistory(space: Space, frame: Frame, before: number): Work<Float64Array>;
   /** Events before `before` that changed a number of `frame` (FRAME_KINDS), oldest first. */
@@ -106,12 +106,13 @@ export interface Index {
   /** The last event before `before` of this kind for this frame. */
   lastFrameChange(kind: FrameKind, frame: Frame, before: number): number;
 }
-export interface Mapping {
-  /** Byte address of the entry. */
-  readonly at: Paddr;
+/** Entries in columns, ascending by address: a frame may have tens of thousands, of which objects would take longer than the question. */
+export interface Mappings {
+  /** Byte address (Paddr) of each. */
+  readonly at: Float64Array;
   /** The event that wrote the entry as it is. */
-  readonly since: number;
-  readonly level: number;
+  readonly since: Float64Array;
+  readonly levels: Uint8Array;
 }
 
 export interface Source {

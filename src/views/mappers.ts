@@ -28,21 +28,28 @@ const FEW = 32;
 /** Entries that point to `frame` just after event `seq`, by address. */
 export function* mappersAt(source: Source, space: Space, frame: Frame, seq: number): Work<Mapper[]> {
   const format = needFormat(source, space);
-  const found = yield* source.index.mappers(space, frame, seq + 1);
-  const few = found.length <= FEW;
-  const out = new Array<Mapper>(found.length);
-  const order = Uint32Array.from(found.keys()).sort((a, b) => found[a]!.since - found[b]!.since);
+  const { at, since, levels } = yield* source.index.mappers(space, frame, seq + 1);
+  const few = at.length <= FEW;
+  const out = new Array<Mapper>(at.length);
+  const order = Uint32Array.from(at.keys()).sort((a, b) => since[a]! - since[b]!);
   for (let n = 0; n < order.length; ) {
-    const chunk = source.chunkOf(found[order[n]!]!.since);
+    const chunk = source.chunkOf(since[order[n]!]!);
     const block = few ? source.chunk(chunk) : source.glance(chunk);
     const values = few ? undefined : someColumns(block, 'pte', ['newLo', 'newHi']);
     const end = block.first + block.count;
-    for (; n < order.length && found[order[n]!]!.since < end; n++) {
-      const { at, since, level } = found[order[n]!]!;
-      const value = valueIn(block, since - block.first, at, values);
-      const sinceTicks = block.ticks[since - block.first]!;
-      const l = levelOf(format, level);
-      out[order[n]!] = { at, level, value, flags: l ? flagWords(l, value) : '', since, sinceTicks };
+    for (; n < order.length && since[order[n]!]! < end; n++) {
+      const m = order[n]!;
+      const i = since[m]! - block.first;
+      const value = valueIn(block, i, asPaddr(at[m]!), values);
+      const level = levelOf(format, levels[m]!);
+      out[m] = {
+        at: asPaddr(at[m]!),
+        level: levels[m]!,
+        value,
+        flags: level ? flagWords(level, value) : '',
+        since: since[m]!,
+        sinceTicks: block.ticks[i]!,
+      };
     }
     yield { done: n, total: order.length };
   }

@@ -21,7 +21,7 @@ import {
 import { EMPTY_LEXICON, type Lexicon } from '../../src/events/lexicon.js';
 import { Log } from '../../src/events/log.js';
 import { columnSpecs } from '../../src/events/schema.js';
-import type { ChunkInfo, FrameSlots, Header, Index, Keyframe, Mapping, Source } from '../../src/recording/source.js';
+import type { ChunkInfo, FrameSlots, Header, Index, Keyframe, Mappings, Source } from '../../src/recording/source.js';
 import { formatOf } from '../../src/state/formats.js';
 
 type Numbers = Uint8Array | Uint16Array | Uint32Array;
@@ -385,16 +385,18 @@ class BruteIndex implements Index {
     const entry = l?.decode(value);
     return !entry || entry.kind === 'none' ? -1 : frameOf(entry.at);
   }
-  *mappers(space: Space, frame: Frame, before: number): Work<readonly Mapping[]> {
+  *mappers(space: Space, frame: Frame, before: number): Work<Mappings> {
     yield { done: 0, total: before };
-    const now = new Map<number, Mapping & { to: number }>();
+    const now = new Map<number, { at: number; since: number; level: number; to: number }>();
     for (const e of this.tableEvents(space, before))
       for (const [at, value] of written(e))
-        now.set(at, { at: asPaddr(at), since: e.seq, level: e.level, to: this.target(space, e.level, value) });
-    return [...now.values()]
-      .filter(m => m.to === frame)
-      .map(({ at, since, level }) => ({ at, since, level }))
-      .sort((a, b) => a.at - b.at);
+        now.set(at, { at, since: e.seq, level: e.level, to: this.target(space, e.level, value) });
+    const found = [...now.values()].filter(m => m.to === frame).sort((a, b) => a.at - b.at);
+    return {
+      at: Float64Array.from(found, m => m.at),
+      since: Float64Array.from(found, m => m.since),
+      levels: Uint8Array.from(found, m => m.level),
+    };
   }
   *mappingHistory(space: Space, frame: Frame, before: number): Work<Float64Array> {
     yield { done: 0, total: before };

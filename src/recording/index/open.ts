@@ -3,11 +3,11 @@
  * the newest back (what wrote it last?) or from the oldest on (what became of it?); in each it is a search among fences
  * and a few blocks. No event is decoded and no state folded.
  */
-import { asPaddr, type Frame, type Paddr } from '../../base/brand.js';
+import type { Frame, Paddr } from '../../base/brand.js';
 import type { Work } from '../../base/work.js';
 import { FRAME_KINDS, type FrameKind, SPACES, type Space } from '../../events/kinds.js';
 import type { Lexicon } from '../../events/lexicon.js';
-import type { Header, Mapping } from '../source.js';
+import type { Header, Mappings } from '../source.js';
 import { slotKey } from './build.js';
 import type { OpenIndex, Segment, Tail } from './contract.js';
 import { BlockCache } from './list-block.js';
@@ -91,7 +91,7 @@ class IndexOverSegments implements OpenIndex {
     return concat(parts).slice(0, Math.max(0, limit));
   }
 
-  *mappers(space: Space, frame: Frame, before: number): Work<readonly Mapping[]> {
+  *mappers(space: Space, frame: Frame, before: number): Work<Mappings> {
     const segments = this.before(before);
     const keys = containing(space, frame);
     const found: Standing[] = [];
@@ -110,8 +110,8 @@ class IndexOverSegments implements OpenIndex {
       }
       if (standing.slots.length > 0) found.push(standing);
     }
-    if (found.length === 1) return mappingsOf(found[0]!);
-    return found.flatMap(mappingsOf).sort((a, b) => a.at - b.at);
+    const [one = NOTHING, ...others] = found;
+    return mappingsOf(others.reduce(overlaid, one), SPACES.indexOf(space));
   }
 
   *mappingHistory(space: Space, frame: Frame, before: number): Work<Float64Array> {
@@ -147,11 +147,9 @@ class IndexOverSegments implements OpenIndex {
   }
 }
 
-function mappingsOf({ slots, since, levels }: Standing): Mapping[] {
-  const out: Mapping[] = [];
-  for (let i = 0; i < slots.length; i++)
-    out.push({ at: asPaddr(slots[i]! % 2 ** 44), since: since[i]!, level: levels[i]! });
-  return out;
+function mappingsOf({ slots, since, levels }: Standing, space: number): Mappings {
+  const first = slotKey(space, 0, 0);
+  return { at: slots.map(key => key - first), since, levels };
 }
 
 function placeOf(space: Space, at: Paddr) {

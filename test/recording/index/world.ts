@@ -2,13 +2,13 @@
  * A small world of page tables that changes at random, recorded; and the slow and obvious answer to what an index is asked.
  * Every old value is what the entry held: recordings promise that, and the index relies on it.
  */
-import { asPaddr, type Frame, frameOf, type Paddr, paddrOf } from '../../../src/base/brand.js';
+import { type Frame, frameOf, type Paddr, paddrOf } from '../../../src/base/brand.js';
 import { BLOCK_BYTES, type Block, blockOver, CHUNK_TICKS, eventAt } from '../../../src/events/block.js';
 import { type Draft, type Event, FRAME_KINDS, SPACES, type Space } from '../../../src/events/kinds.js';
 import type { Lexicon } from '../../../src/events/lexicon.js';
 import { Log } from '../../../src/events/log.js';
 import { pagingOf } from '../../../src/isa/index.js';
-import type { Mapping } from '../../../src/recording/source.js';
+import type { Mappings } from '../../../src/recording/source.js';
 import { randomBelow } from '../make.js';
 
 export const HEADER = { isa: 'x86_64', vcpus: 2 };
@@ -196,15 +196,17 @@ export class Brute {
     const first = frameOf(entry.at);
     return entry.kind === 'table' ? frame === first : frame >= first && frame < first + entry.bytes / 4096;
   }
-  mappers(space: Space, frame: Frame, before: number): Mapping[] {
-    const now = new Map<number, Mapping & { hit: boolean }>();
+  mappers(space: Space, frame: Frame, before: number): Mappings {
+    const now = new Map<number, { at: number; since: number; level: number; hit: boolean }>();
     for (const e of this.tables(space, before))
       for (const [at, value] of written(e))
-        now.set(at, { at: asPaddr(at), since: e.seq, level: e.level, hit: this.hits(space, e.level, value, frame) });
-    return [...now.values()]
-      .filter(m => m.hit)
-      .map(({ at, since, level }) => ({ at, since, level }))
-      .sort((a, b) => a.at - b.at);
+        now.set(at, { at, since: e.seq, level: e.level, hit: this.hits(space, e.level, value, frame) });
+    const found = [...now.values()].filter(m => m.hit).sort((a, b) => a.at - b.at);
+    return {
+      at: Float64Array.from(found, m => m.at),
+      since: Float64Array.from(found, m => m.since),
+      levels: Uint8Array.from(found, m => m.level),
+    };
   }
   mappingHistory(space: Space, frame: Frame, before: number): number[] {
     // What an entry points to is a thing of its own: changing from one large page to the small one in it ends and begins.
