@@ -6,7 +6,7 @@ import { TABLE_BYTES, vcpusOf } from './codec.js';
 import { encodeColumn, encodeWords } from './column-encode.js';
 import type { Numbers } from './column-tags.js';
 import { type KindPlan, PLAN, type Plan } from './layout.js';
-import { theRoom } from './loops/room.js';
+import { theRoom } from './loops/writing.js';
 import { reduceChanges, reduceRegisters, type Staged } from './reduce.js';
 import { Registers } from './register-file.js';
 import type { Loose } from './restore.js';

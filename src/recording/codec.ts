@@ -38,10 +38,12 @@ export function vcpusOf(block: Block, kind: number): Uint8Array {
 export interface Body {
   readonly bytes: Uint8Array;
   need(from: number, to: number): void;
+  /** Bytes that it is made from, which are kept as long as it is. */
+  readonly kept: number;
   /** How bytes from .. to-1 are stored; undefined where they never were. */
   readonly storedAt?: (from: number, to: number) => StoredPieces;
 }
-export const wholeBody = (bytes: Uint8Array): Body => ({ bytes, need: () => {} });
+export const wholeBody = (bytes: Uint8Array): Body => ({ bytes, need: () => {}, kept: 0 });
 
 /** How to read the bodies of one recording. */
 export interface Reading {
@@ -237,7 +239,7 @@ function decode(body: Body, first: number, options: DecodeOptions): DecodedBlock
     const part = parts.get(kind);
     return part ? ofPart(part, kind, wantedOf(part.plan, names)) : EMPTY[kind]!;
   };
-  let held = body.bytes.length + 16 * count + 4096;
+  let held = body.bytes.length + body.kept + 16 * count + 4096;
   const col = new LazyColumns(make) as unknown as BlockColumns;
   const ofHead = <T>(made: () => T): T => {
     try {

@@ -1,8 +1,8 @@
 /** Columns to bytes: see column-tags.ts. The loops over values are in loops/encode.ts; a column is an address in their memory. */
 import type { Sink } from './bytes.js';
 import { CONSTANT, FEW, FLAT, NEAR, type Numbers, OTHER, PACKED, type Trait, VARIED } from './column-tags.js';
-import { theRoom } from './loops/room.js';
 import { FEW_NIBBLES, FEW_PLACES, FEW_TABLE, RESULTS } from './loops/tables.js';
+import { theRoom } from './loops/writing.js';
 
 /**
  * Appends the first n values of a column.

@@ -1,7 +1,7 @@
 /** How pieces are stored (see pieces.ts), for those who write. */
 import { brotliCompressSync, constants } from 'node:zlib';
 import { prepare, writeLiterals } from './literals.js';
-import { theRoom } from './loops/room.js';
+import { theRoom } from './loops/writing.js';
 import type { Packed } from './pieces.js';
 
 /** Pieces smaller than this are not worth a compressor's call. */

@@ -1,7 +1,7 @@
 /** Huffman codes as brotli has them (RFC 7932, 3.2): canonical ones, so that their lengths say all. */
 import { DIGITS_BYTES } from './loops/huffman.js';
-import { theRoom } from './loops/room.js';
 import { RESULTS } from './loops/tables.js';
+import { theRoom } from './loops/writing.js';
 
 /** The longest code that there may be. */
 export const LENGTH_MAX = 15;

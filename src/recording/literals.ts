@@ -1,16 +1,23 @@
 /**
- * Bytes as a brotli stream (RFC 7932) that says each byte by a Huffman code and never where it was before. Most pieces are
- * planes of numbers in which nothing repeats: a general compressor looks for matches in them, makes codes for what it does
- * not find, and clears its tables, for three times the time and the same bytes. Any brotli reader reads these.
- *
- *   window 1 bit | last, not empty 2 | MLEN 2 + 16.. | one block type each 3 | distances 6 | context 2 | one tree each 2
- *   literals' code | one command's code | one distance's code | the command: so many bytes follow | the bytes
- *
- * A command inserts bytes and copies some: the meta-block ends where all are inserted, and nothing is copied (9.3).
+ * Bytes as literals alone (literal-stream.ts). Most pieces are planes of numbers in which nothing repeats: a general compressor
+ * looks for matches in them, makes codes for what it does not find, and clears its tables, for three times the time and the
+ * same bytes.
  */
 import { codeLengths, codesOf, LENGTH_MAX } from './huffman.js';
+import {
+  BYTES,
+  BYTES_MAX,
+  commandOf,
+  introOf,
+  LENGTH_OF_LENGTH,
+  LENGTHS,
+  LENGTHS_BITS,
+  SKIP,
+  STORED,
+  ZEROS,
+} from './literal-stream.js';
 import { CENSUS_BYTES, SEEN_BYTES } from './loops/literals.js';
-import { theRoom } from './loops/room.js';
+import { theRoom } from './loops/writing.js';
 
 /** Bits, the first one lowest. */
 class Bits {
@@ -29,11 +36,8 @@ class Bits {
   }
 }
 
-const BYTES = 256;
 /** Matches are looked for where they might take off a tenth of the bytes. Looking where it is a 32nd takes off 0.2 %. */
 const WORTH_TRYING = 10;
-/** More is left to the compressor: sums of `repeats` would not fit into a word. */
-const BYTES_MAX = 1 << 20;
 
 const bits = new Bits();
 
@@ -52,7 +56,7 @@ export interface Prepared {
 
 /**
  * Copies bytes to the room, which the caller frees, and makes their codes; there are at least two different ones.
- * Undefined where they are too many.
+ * Undefined where they are more than BYTES_MAX.
  */
 export function prepare(bytes: Uint8Array): Prepared | undefined {
   const n = bytes.length;
@@ -84,46 +88,11 @@ export function writeLiterals({ from, n, size, lengths }: Prepared): Uint8Array 
 }
 
 function writeHead(n: number, lengths: number): void {
-  bits.put(0, 1); // a window of 2^16 bytes
-  bits.put(1, 2); // the last meta-block, not empty
-  const nibbles = n <= 1 << 16 ? 4 : 5;
-  bits.put(nibbles - 4, 2);
-  for (let k = 0; k < nibbles; k++) bits.put(((n - 1) >>> (4 * k)) & 15, 4);
-  bits.put(0, 13); // block types, distances, context and trees: one of each, all of them 0
+  for (const [value, width] of introOf(n)) bits.put(value, width);
   writeCode(lengths);
-  const insert = INSERT_BASES.findLastIndex(base => base <= n);
-  const extra = INSERT_BITS[insert]!;
-  const rest = n - INSERT_BASES[insert]!;
-  writeOnly(INSERT_COPY[insert >> 3]! + 8 * (insert & 7), 10);
-  writeOnly(0, 6);
-  bits.put(rest & 0xfff, Math.min(extra, 12));
-  if (extra > 12) bits.put(rest >>> 12, extra - 12);
+  for (const [value, width] of commandOf(n)) bits.put(value, width);
 }
-/** A code of one symbol, which then takes no bits (3.4). */
-function writeOnly(symbol: number, width: number): void {
-  bits.put(1, 4);
-  bits.put(symbol, width);
-}
-/** Insert lengths by code: how many bits tell which of those that begin where the ones before end (5). */
-const INSERT_BITS = [0, 0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 7, 8, 9, 10, 12, 14, 24];
-const INSERT_BASES = INSERT_BITS.map((_, code) => INSERT_BITS.slice(0, code).reduce((sum, n) => sum + 2 ** n, 0));
-/** Commands that copy two bytes, by eight insert codes (5). */
-const INSERT_COPY = [128, 256, 448];
 
-/** The order in which lengths of the code of lengths are written (3.5); 16 and 17 repeat a length and zeros. */
-const STORED = [1, 2, 3, 4, 0, 5, 17, 6, 16, 7, 8, 9, 10, 11, 12, 13, 14, 15];
-/** How these are said: value and bits. */
-const LENGTH_OF_LENGTH = [
-  [0, 2],
-  [7, 4],
-  [3, 3],
-  [2, 2],
-  [1, 2],
-  [15, 4],
-] as const;
-const ZEROS = 17;
-/** Symbols of the code of lengths. */
-const LENGTHS = 18;
 const symbols = new Uint8Array(BYTES);
 const extras = new Uint8Array(BYTES);
 
@@ -134,12 +103,12 @@ function writeCode(at: number): void {
   const ownLengths = room.take(LENGTHS);
   const codes = room.take(4 * LENGTHS);
   const n = inRuns(room.bytes.subarray(at, at + BYTES), room.u32.subarray(counts >> 2, (counts >> 2) + LENGTHS));
-  codeLengths(counts, LENGTHS, 5, ownLengths);
+  codeLengths(counts, LENGTHS, LENGTHS_BITS, ownLengths);
   const own = room.bytes.subarray(ownLengths, ownLengths + LENGTHS);
   const isOnly = own.filter(length => length > 0).length === 1;
   let last = STORED.length;
   if (!isOnly) while (own[STORED[last - 1]!] === 0) last--;
-  bits.put(0, 2);
+  bits.put(...SKIP);
   for (let k = 0; k < last; k++) {
     const [value, width] = LENGTH_OF_LENGTH[own[STORED[k]!]!]!;
     bits.put(value, width);

@@ -9,10 +9,15 @@ import { brotliDecompressSync } from 'node:zlib';
 import { Trouble } from '../base/trouble.js';
 import type { Body } from './codec.js';
 
-/** Undoes compress; gives exactly `length` bytes or throws Trouble. */
-export function decompress(stored: Uint8Array, length: number): Uint8Array {
-  if (stored.length === length) return stored;
-  if (stored.length === 1) return new Uint8Array(length).fill(stored[0]!);
+/** The bytes of a stream of literals, which hold until the next call; undefined for any other stream. */
+type LiteralReader = (stored: Uint8Array, length: number) => Uint8Array | undefined;
+let literalsIn: LiteralReader = () => undefined;
+/** Gives this thread a reader of its own for streams of literals; until then all are left to brotli. See inflate.ts. */
+export const useForLiterals = (reader: LiteralReader): void => {
+  literalsIn = reader;
+};
+
+function brotliIn(stored: Uint8Array, length: number): Uint8Array {
   let out: Uint8Array | undefined;
   try {
     out = brotliDecompressSync(stored, { chunkSize: Math.max(1024, length), maxOutputLength: length });
@@ -21,6 +26,19 @@ export function decompress(stored: Uint8Array, length: number): Uint8Array {
   }
   if (out?.length !== length) throw new Trouble('compressed bytes are damaged');
   return out;
+}
+
+/** Undoes compress; gives exactly `length` bytes or throws Trouble. */
+export function decompress(stored: Uint8Array, length: number): Uint8Array {
+  if (stored.length === length) return stored;
+  if (stored.length === 1) return new Uint8Array(length).fill(stored[0]!);
+  return literalsIn(stored, length)?.slice() ?? brotliIn(stored, length);
+}
+/** The same into the place of the bytes. */
+function decompressTo(into: Uint8Array, stored: Uint8Array): void {
+  if (stored.length === into.length) into.set(stored);
+  else if (stored.length === 1) into.fill(stored[0]!);
+  else into.set(literalsIn(stored, into.length) ?? brotliIn(stored, into.length));
 }
 
 export interface Packed {
@@ -52,7 +70,7 @@ export function unpackBody({ table, stored }: Packed, most: number): Body {
     while (near + 1 < pieces && starts[near + 1]! <= from) near++;
     for (let n = near; n < pieces && starts[n]! < to; n++) {
       if (done[n]) continue;
-      bytes.set(decompress(stored.subarray(places[n], places[n + 1]), starts[n + 1]! - starts[n]!), starts[n]);
+      decompressTo(bytes.subarray(starts[n], starts[n + 1]), stored.subarray(places[n], places[n + 1]));
       done[n] = 1;
     }
   };
@@ -66,7 +84,7 @@ export function unpackBody({ table, stored }: Packed, most: number): Body {
       stored: stored.subarray(places[first]!, places[end]!),
     };
   };
-  return { bytes, need, storedAt };
+  return { bytes, need, kept: stored.length, storedAt };
 }
 /** The pieces of a file that hold some bytes of a body, as they are stored. */
 export interface StoredPieces {

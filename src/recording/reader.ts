@@ -54,7 +54,7 @@ export interface Recording extends Source {
   readonly chain: string;
 }
 
-/** Some forty chunks: what a debugger goes to and fro in. */
+/** Some 35 chunks: what a debugger goes to and fro in. */
 const CACHE_BYTES = 32 << 20;
 
 /** @throws Trouble of one line, with the path, if there is no recording to read at all. */

@@ -12,7 +12,7 @@
  * is known from the mask; what they were (`olds`) is not stored at all.
  */
 import type { KindPlan } from './layout.js';
-import { theRoom } from './loops/room.js';
+import { theRoom } from './loops/writing.js';
 import { REGISTERS, type RegisterFile } from './register-file.js';
 import { type Loose, tableSize } from './restore.js';
 

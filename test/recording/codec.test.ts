@@ -208,6 +208,7 @@ describe('a block', () => {
     const back = decodeBody(
       {
         bytes: body.bytes,
+        kept: 0,
         need: (from, to) => {
           asked.push([from, to]);
           body.need(from, to);

@@ -7,14 +7,12 @@
  *   loops.split(words, n, ...);
  *   room.free(mark);
  *
- * Taking may move the views `bytes`, `u32` and so on: they are asked for where they are used. One memory a thread, made when
- * the first column is; it grows to what the largest column needs and keeps that.
+ * Taking may move the views `bytes`, `u32` and so on: they are asked for where they are used. A thread has one for writing and
+ * one for reading (writing.ts, reading.ts), made when they are first wanted; each grows to what the largest column needs and
+ * keeps that.
  */
 import { moduleOf } from '../../base/wasm.js';
-import { ENCODE } from './encode.js';
-import { HUFFMAN } from './huffman.js';
-import { LITERALS } from './literals.js';
-import { fillTables, TABLES_END } from './tables.js';
+import type { Routine } from './kit.js';
 
 const WASM_PAGE = 1 << 16;
 /** A mebibyte: enough for a chunk. */
@@ -24,61 +22,22 @@ const PAGES_MAX = 1 << 14;
 /** Loops that take several values a turn may touch as much behind the last. */
 const SPARE = 64;
 
-/** By name; see encode.ts, literals.ts and huffman.ts for what they do and give. */
-export interface Loops {
-  alike(from: number, bytes: number, step: number): number;
-  union(from: number, bytes: number): number;
-  lengths(words: number, n: number, out: number): void;
-  differences(words: number, n: number, out: number): void;
-  plane(words: number, n: number, shift: number, out: number): void;
-  pack(from: number, n: number, width: number, out: number): void;
-  split(words: number, n: number, lengths: number, p0: number, p1: number, p2: number, p3: number): void;
-  tabulate(words: number, n: number, places: number, used: number, most: number): number;
-  sortOut(words: number, n: number, places: number, out: number, rest: number): number;
-  ticks(from: number, n: number, low: number, high: number): void;
-  caused(kinds: number, back: number, n: number, flags: number): void;
-  flagged(kinds: number, n: number, flags: number, places: number): number;
-  runs(places: number, n: number, back: number, lengths: number, distances: number): number;
-  pick(places: number, n: number, from: number, out: number): void;
-  mixIn(hashes: number, words: number, n: number, mask: number): void;
-  xorLast(places: number, n: number, olds: number, news: number, last: number, out: number): void;
-  subtract(words: number, others: number, n: number, out: number): void;
-  registers(
-    masksLo: number,
-    masksHi: number,
-    from: number,
-    to: number,
-    lo: number,
-    hi: number,
-    outLo: number,
-    outHi: number,
-    k: number,
-    file: number,
-  ): number;
-  census(from: number, n: number, counts: number): void;
-  repeats(from: number, n: number, seen: number, each: number, enough: number): number;
-  emit(from: number, n: number, codes: number, out: number, acc: number, used: number): number;
-  ascending(counts: number, symbols: number, keys: number, others: number, starts: number): number;
-  depths(keys: number, n: number, least: number, a: number): number;
-  assign(keys: number, n: number, a: number, lengths: number): number;
-  canonical(lengths: number, symbols: number, codes: number, next: number): void;
-}
-
-class Room {
+export class Room<Loops> {
   readonly loops: Loops;
   bytes!: Uint8Array<ArrayBuffer>;
   u32!: Uint32Array<ArrayBuffer>;
   f64!: Float64Array<ArrayBuffer>;
   private readonly memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES_MAX });
-  private top = TABLES_END;
+  private top: number;
 
-  constructor() {
-    const routines = [...ENCODE, ...LITERALS, ...HUFFMAN].map(written => written());
-    const module = new WebAssembly.Module(moduleOf([], routines, { pages: PAGES, most: PAGES_MAX }));
+  /** @param start bytes at the beginning that are never taken */
+  constructor(routines: readonly Routine[], start = 0) {
+    const written = routines.map(write => write());
+    const module = new WebAssembly.Module(moduleOf([], written, { pages: PAGES, most: PAGES_MAX }));
     const { exports } = new WebAssembly.Instance(module, { env: { memory: this.memory } });
     this.loops = exports as unknown as Loops;
+    this.top = start;
     this.look();
-    fillTables(this.bytes);
   }
   private look(): void {
     const { buffer } = this.memory;
@@ -128,7 +87,3 @@ class Room {
     return at;
   }
 }
-
-let made: Room | undefined;
-/** This thread's. */
-export const theRoom = (): Room => (made ??= new Room());
