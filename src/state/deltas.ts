@@ -1,16 +1,17 @@
 /**
- * What changed between two boundaries of chunks, kept in memory: see changes.ts. Boundary n is the moment before chunk n.
+ * What changed between two boundaries (boundaries.ts), kept in memory: see changes.ts.
  *
- *   0   1   2   3   4   5   6 ...      16     32
- *   |---|---|---|---|---|---|---  ...                level 0: a chunk
- *   |---------------------------------|------|-      level 1: 16 chunks, made of sixteen of level 0
- *   |------------------------------------------      level 2: 256 chunks
+ *   0   1   2   3   4   5   6 ...      64     128
+ *   |---|---|---|---|---|---|---  ...                level 0: a quarter of a chunk
+ *   |---------------------------------|------|-      level 1: 16 chunks, made of those of level 0
+ *   |------------------------------------------      level 2: 256 chunks, made of sixteen of level 1
  *   |--------------------|---------------------      and what sparse keyframes of the file span
  *
- * So any two boundaries are a few steps apart. Each chunk that a timeline passes leaves one. Fewer levels would have more
+ * So any two boundaries are a few steps apart. Each chunk that a timeline passes leaves some of level 0. Fewer levels would have more
  * words on a way; more of them hardly fewer, since neighbours have little in common, and each level takes memory.
  * When they take more than the budget, those of the level that has most go first, least recently used ones before others.
  */
+import { PARTS } from './boundaries.js';
 import { bytesOfChanges, type Changes, joined } from './changes.js';
 import type { Beside } from './tree.js';
 import { LEAF_WORDS } from './words.js';
@@ -24,14 +25,14 @@ export interface Delta extends Changes {
   readonly after: Beside;
 }
 
-export const FAN = 16;
-const TOP = 2;
+/** Boundaries that a delta spans, by level. */
+export const SPANS = [1, 16 * PARTS, 256 * PARTS] as const;
+const TOP = SPANS.length - 1;
 /** The level of what spans anything else, of which nothing is made. */
 const OTHER = TOP + 1;
 const levelOf = ({ from, to }: Delta): number => {
-  for (let level = 0, span = 1; level <= TOP; level++, span *= FAN)
-    if (to - from === span && from % span === 0) return level;
-  return OTHER;
+  const level = SPANS.findIndex(span => to - from === span && from % span === 0);
+  return level < 0 ? OTHER : level;
 };
 const DELTA_COST = 600;
 const RANGE_COST = 80;
@@ -120,11 +121,12 @@ export class Deltas {
   /** Makes the delta of the level above that spans `boundary`, if all its parts are there. */
   private join(boundary: number, level: number): void {
     if (level >= TOP) return;
-    const part = FAN ** level;
-    const from = Math.floor(boundary / (FAN * part)) * FAN * part;
-    if (this.has(from, from + FAN * part)) return;
+    const part = SPANS[level]!;
+    const span = SPANS[level + 1]!;
+    const from = boundary - (boundary % span);
+    if (this.has(from, from + span)) return;
     const parts: Delta[] = [];
-    for (let n = from; n < from + FAN * part; n += part) {
+    for (let n = from; n < from + span; n += part) {
       const delta = this.up.get(n)?.find(d => d.to === n + part);
       if (!delta) return;
       parts.push(delta);

@@ -1,15 +1,15 @@
 /**
- * Stills: whole copies of the pool's words at some boundaries of chunks. Two moments far apart differ in words on nearly
+ * Stills: whole copies of the pool's words at some boundaries (boundaries.ts). Two moments far apart differ in words on nearly
  * every line of memory, and deltas name each of them; a copy goes over memory in one stream, at a tenth of the cost a word.
  * So a seek over a long way begins at the nearest still and goes on by deltas.
  *
  * Boundaries that have one are the multiples of a span, the smallest power of two for which all of them fit the budget:
  * where they do not, every other one is let go. Before the first event all is zero, which is a still that takes no memory.
  */
+import { PARTS } from './boundaries.js';
 import { type Beside, EMPTY_TREE } from './tree.js';
 
 export interface Still {
-  /** The moment before chunk `boundary`. */
   readonly boundary: number;
   /** The first words of the pool; those behind them, which got their places later, are zero. */
   readonly words: Uint32Array;
@@ -21,8 +21,8 @@ const START: Still = {
   beside: { hosts: EMPTY_TREE.hosts, tasks: EMPTY_TREE.tasks, ending: undefined },
 };
 
-/** Chunks between two stills, at least. */
-const SPAN_MIN = 16;
+/** Boundaries between two stills, at least: 16 chunks. */
+export const SPAN_MIN = 16 * PARTS;
 
 export class Stills {
   bytes = 0;

@@ -2,15 +2,17 @@
  * A recording as a place to move about in. The state AT event #N is the one after events 0..N; at `start`, seq -1, nothing
  * has happened yet.
  *
- * A seek goes from boundary to boundary of chunks by the longest deltas it has (deltas.ts), lays sparse keyframes of the file
- * where it has none, folds whole chunks where there are no such either, each of which leaves a delta, and folds the rest
- * into the chunk, forwards or backwards. Where to begin, here or at a still (stills.ts), and from which side to come, is what
+ * A seek goes from boundary to boundary (boundaries.ts) by the longest deltas it has (deltas.ts), lays sparse keyframes of the file
+ * where it has none, folds from one to the next where there are no such either, which leaves a delta, and folds what
+ * is left from the last one on, forwards or backwards. Where to begin, here or at a still (stills.ts), and from which side to come, is what
  * costs least: the way is first walked without doing anything.
  */
 import { assert } from '../base/assert.js';
 import { finish, type Work } from '../base/work.js';
+import { expectPieces } from '../recording/inflate.js';
 import type { Source } from '../recording/source.js';
-import { type Delta, Deltas, FAN } from './deltas.js';
+import { Boundaries } from './boundaries.js';
+import { type Delta, Deltas, SPANS } from './deltas.js';
 import { findEvent, type Match } from './find.js';
 import { layOver } from './keyframe.js';
 import { Pool } from './pool.js';
@@ -20,7 +22,7 @@ import { EVERYTHING, TABLES } from './sweep.js';
 
 /** Costs, against 1 for folding an event (some 50 ns): */
 const COST = {
-  /** decoding and folding an event of a whole chunk, */
+  /** decoding and folding an event between two boundaries, */
   decoded: 2,
   /** an event in the span of a sparse keyframe, */
   sparse: 0.15,
@@ -36,7 +38,7 @@ const DEFAULT_BUDGET = 80 * 2 ** 20;
 /** The share of it that stills may take. */
 const STILLS_SHARE = 3 / 8;
 
-/** One move along boundaries of chunks (boundary n is the moment before chunk n). */
+/** One move along boundaries. */
 type Move =
   | { readonly how: 'delta'; readonly to: number; readonly cost: number; readonly delta: Delta }
   | { readonly how: 'lay'; readonly to: number; readonly cost: number; readonly keyframe: number }
@@ -44,7 +46,7 @@ type Move =
 interface Plan {
   /** Where to begin; from where the pool stands if undefined. */
   readonly still: Still | undefined;
-  /** Boundaries to go to, one after the other; the last is one of the target's chunk. */
+  /** Boundaries to go to, one after the other; the last is next to the target. */
   readonly stops: readonly number[];
 }
 
@@ -64,7 +66,8 @@ export class Timeline {
   private readonly pool: Pool;
   private readonly deltas: Deltas;
   private readonly stills: Stills;
-  /** The boundary that is the pool's anchor. What is folded beyond it lies in a chunk beside it. */
+  private readonly boundaries: Boundaries;
+  /** The boundary that is the pool's anchor. What is folded beyond it goes no further than to the next one. */
   private at = 0;
   /** The first way to anywhere leaves nothing behind, and so is short: who asks one question needs no way back. */
   private travelled = false;
@@ -73,7 +76,9 @@ export class Timeline {
   private sparseSeen = 0;
 
   constructor(source: Source, options: TimelineOptions = {}) {
+    expectPieces();
     this.source = source;
+    this.boundaries = new Boundaries(source);
     this.pool = new Pool(options.tablesOnly ? TABLES : EVERYTHING);
     this.state = new State(this.pool);
     const bytes = options.budgetBytes ?? DEFAULT_BUDGET;
@@ -141,37 +146,25 @@ export class Timeline {
     return findEvent(this.source, direction === 1 ? this.seq + 1 : this.seq - 1, direction, match);
   }
 
-  /** Events before a boundary. */
   private first(boundary: number): number {
-    return this.source.chunks[boundary]?.first ?? this.source.count;
-  }
-  /** False for the last chunk of a recording that may still grow: its end is no boundary yet. */
-  private whole(chunk: number): boolean {
-    return chunk < this.source.chunks.length - 1 || this.source.closed;
-  }
-  /** The boundary at which `events` events have happened, -1 if there is none. */
-  private boundaryAt(events: number): number {
-    const { chunks, count } = this.source;
-    if (events === 0) return 0;
-    if (events >= count) return events === count && this.whole(chunks.length - 1) ? chunks.length : -1;
-    const n = this.source.chunkOf(events);
-    return chunks[n]!.first === events ? n : -1;
+    return this.boundaries.first(boundary);
   }
 
-  /** How to come to a boundary of the chunk that `target` is in; undefined if it is least to fold from where the pool stands. */
+  /** How to come to a boundary next to `target`; undefined if it is least to fold from where the pool stands. */
   private plan(target: number): Plan | undefined {
     this.learnSparse();
-    const { at, pool, source } = this;
-    const n = source.chunkOf(Math.min(target, source.count - 1));
+    const { at, pool } = this;
+    const n = this.boundaries.before(target);
     const here = this.first(at);
-    // The chunk the pool is in, or either one beside the boundary where it stands: from the first of its events to the last.
+    // Where the pool may go by folding: to the next boundary that it has left for, or, if it stands at one, either next to it.
     const from = this.first(pool.applied <= here ? Math.max(at - 1, 0) : at);
     const to = this.first(pool.applied >= here ? at + 1 : at);
     let best: Plan | undefined;
     let least = target >= from && target <= to ? Math.abs(target - pool.applied) : Number.POSITIVE_INFINITY;
-    const last = this.whole(source.chunks.length - 1) ? source.chunks.length : source.chunks.length - 1;
+    const { last } = this.boundaries;
     // It may be shorter to pass the end and come back: by a sparse keyframe, or a delta of many chunks.
-    const [low, high] = [n - (n % FAN), n - (n % FAN) + FAN];
+    const low = n - (n % SPANS[1]);
+    const high = low + SPANS[1];
     const beyond = [low, high, this.sparseAfter(n)?.boundary ?? last].filter(b => b <= last);
     // Stills first: one is near, and what costs more than the way from there is soon given up.
     for (const still of [...this.stills.around(n), undefined])
@@ -207,8 +200,8 @@ export class Timeline {
     const k = to > at ? this.sparseAfter(at) : undefined;
     if (k && k.boundary <= to && this.first(k.boundary) - this.first(at) >= this.sparseWorth)
       return { how: 'lay', to: k.boundary, cost: COST.sparse * k.events, keyframe: k.n };
-    const chunk = to > at ? at : at - 1;
-    return { how: 'fold', to: to > at ? at + 1 : at - 1, cost: COST.decoded * this.source.chunks[chunk]!.count };
+    const next = to > at ? at + 1 : at - 1;
+    return { how: 'fold', to: next, cost: COST.decoded * Math.abs(this.first(next) - this.first(at)) };
   }
   /** Goes on towards a boundary: along all deltas that come next, or by one other move. */
   private go(stop: number): void {
@@ -241,22 +234,25 @@ export class Timeline {
         else this.foldTo(this.first(move.to));
       });
     } else if (move.how === 'fold') {
-      this.foldWithin(this.first(move.to));
-      return;
+      this.foldTo(this.first(move.to));
+      this.leave(move.to);
     } else {
       layOver(pool, source.keyframe(move.keyframe), source);
       this.deltas.put({ from: at, to: move.to, ...pool.commit() });
     }
   }
 
-  /** Folds inside one chunk, the one beside the anchor. Where that ends at its other boundary, a delta is left behind. */
+  /** Folds on or back, to the next boundary at most. */
   private foldWithin(target: number): void {
-    const { pool } = this;
+    const { pool, at } = this;
     if (pool.applied === target) return;
     this.foldTo(target);
-    const boundary = this.boundaryAt(target);
-    if (boundary < 0 || boundary === this.at) return;
-    const changes = pool.commit();
+    const next = [at + 1, at - 1].find(b => b >= 0 && b <= this.boundaries.last && this.first(b) === target);
+    if (next !== undefined && target !== this.first(at)) this.leave(next);
+  }
+  /** Leaves a delta behind: the pool has come to the boundary next to its anchor. */
+  private leave(boundary: number): void {
+    const changes = this.pool.commit();
     const { before, after } = changes;
     if (boundary > this.at) this.deltas.put({ ...changes, from: this.at, to: boundary });
     else this.deltas.put({ ...changes, from: boundary, to: this.at, before: after, after: before });
@@ -265,6 +261,7 @@ export class Timeline {
 
   private foldTo(target: number): void {
     const { pool, source } = this;
+    if (target === pool.applied) return;
     const block = source.chunk(source.chunkOf(Math.min(pool.applied, target)));
     if (target > pool.applied) pool.forward(block, pool.applied - block.first, target - block.first);
     else pool.backward(block, target - block.first, pool.applied - block.first);
@@ -274,7 +271,7 @@ export class Timeline {
     const { keyframes } = this.source;
     for (; this.sparseSeen < keyframes.length; this.sparseSeen++) {
       const { from, seq } = keyframes[this.sparseSeen]!;
-      const boundary = this.boundaryAt(seq);
+      const boundary = this.boundaries.at(seq);
       if (boundary > (this.sparse.at(-1)?.boundary ?? 0))
         this.sparse.push({ boundary, n: this.sparseSeen, events: seq - from });
     }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Stills } from '../../src/state/stills.js';
+import { PARTS } from '../../src/state/boundaries.js';
+import { SPAN_MIN, Stills } from '../../src/state/stills.js';
 import { createTimeline } from '../../src/state/timeline.js';
 import { EMPTY_TREE } from '../../src/state/tree.js';
 import { consistentDrafts, dice } from './consistent.js';
@@ -10,26 +11,31 @@ const beside = { hosts: EMPTY_TREE.hosts, tasks: EMPTY_TREE.tasks, ending: undef
 const boundaries = (stills: Stills, n: number): number[] => [...stills.around(n)].map(s => s.boundary);
 
 describe('stills', () => {
+  const near = SPAN_MIN;
+
   it('lie at multiples of sixteen chunks, and the one before the first event is always there', () => {
+    expect(near).toBe(16 * PARTS);
     const stills = new Stills(1e6);
     expect(boundaries(stills, 5)).toEqual([0]);
-    expect([stills.wants(0, 64), stills.wants(8, 64), stills.wants(16, 64)]).toEqual([false, false, true]);
-    stills.put({ boundary: 16, words: new Uint32Array(64), beside });
-    stills.put({ boundary: 48, words: new Uint32Array(64), beside });
-    expect(stills.wants(16, 64)).toBe(false);
-    expect([15, 16, 47, 48, 99].map(n => boundaries(stills, n))).toEqual([[0, 16], [16, 48], [16, 48], [48], [48]]);
+    expect([0, near / 2, near].map(n => stills.wants(n, 64))).toEqual([false, false, true]);
+    stills.put({ boundary: near, words: new Uint32Array(64), beside });
+    stills.put({ boundary: 3 * near, words: new Uint32Array(64), beside });
+    expect(stills.wants(near, 64)).toBe(false);
+    expect(boundaries(stills, near - 1)).toEqual([0, near]);
+    for (const n of [near, 3 * near - 1]) expect(boundaries(stills, n)).toEqual([near, 3 * near]);
+    for (const n of [3 * near, 9 * near]) expect(boundaries(stills, n)).toEqual([3 * near]);
   });
 
   it('lie twice as far apart where they would take more than the budget', () => {
     const stills = new Stills(4 * 256);
-    for (let boundary = 16; boundary <= 320; boundary += 16) {
+    for (let boundary = near; boundary <= 20 * near; boundary += near) {
       if (stills.wants(boundary, 64)) stills.put({ boundary, words: new Uint32Array(64), beside });
       expect(stills.bytes).toBeLessThanOrEqual(4 * 256);
     }
     expect(stills.count).toBe(2);
-    expect(boundaries(stills, 300)).toEqual([256]);
-    expect(boundaries(stills, 200)).toEqual([128, 256]);
-    expect(stills.wants(512, 257)).toBe(false);
+    expect(boundaries(stills, 19 * near)).toEqual([16 * near]);
+    expect(boundaries(stills, 12 * near)).toEqual([8 * near, 16 * near]);
+    expect(stills.wants(32 * near, 257)).toBe(false);
   });
 
   it('give a seek the same state, whether or not there is room for any', () => {
