@@ -1,5 +1,5 @@
 /**
- * Reads the streams that literals.ts writes, in a third of the time that brotli takes for them: it makes its tables and its
+ * Reads the streams that literals.ts writes, in less than half the time that brotli takes for them: it makes its tables and its
  * window for each call, and pieces are small. What differs in anything from what literals.ts would write is not read, and
  * left to brotli: it knows what is valid.
  */
