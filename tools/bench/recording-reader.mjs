@@ -2,9 +2,10 @@
  * The reading half of the recording benchmark, in a process of its own: node recording-reader.mjs PART ARGS. Prints rows, one
  * JSON object a line. Positions are random but seeded; a row's times are of single questions.
  */
+import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { peakMb } from './rows.mjs';
+import { peakMb, surroundings } from './rows.mjs';
 
 const dist = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'dist');
 const load = path => import(join(dist, path));
@@ -153,20 +154,43 @@ const parts = {
     const { heapUsed, arrayBuffers } = process.memoryUsage();
     row('reader_held_mb', (heapUsed + arrayBuffers) / 1e6, 'MB');
   },
-  /** Commands at random positions about things the recording has. */
-  commands() {
-    const source = openRecording(file);
-    const commands = samples(source, count).map(({ slot, target }, i) => {
-      const where = `#${1000 + pick(source.count - 1000)}`;
-      const page = (pick(30_000) * 4096).toString(16);
-      return [
-        ['walk', file, page, where],
-        ['blame', file, `slot:${slot.toString(16)}`, where],
-        ['map', file, where],
-        ['frame', file, target.toString(16), where],
-      ][i % 4];
+  /** New processes that answer one question each at a random position. From here, since who holds a gigabyte takes long to fork. */
+  cold() {
+    const spent = commandsAbout(file, count).map(args => {
+      const began = performance.now();
+      const r = spawnSync(process.execPath, [join(dist, 'cli/main.js'), ...args], {
+        stdio: ['ignore', 'ignore', 'pipe'],
+        encoding: 'utf8',
+      });
+      if (r.status !== 0 && r.status !== 1)
+        throw new Error(`rewalk ${args.join(' ')} ended with ${r.status}: ${r.stderr}`);
+      return performance.now() - began;
     });
-    say({ commands });
+    spent.sort((a, b) => a - b);
+    row('cold_cli_p50_ms', at(spent, 0.5), 'ms');
+    row('cold_cli_p95_ms', at(spent, 0.95), 'ms', '<= 400');
+    for (const calibration of surroundings()) say(calibration);
+  },
+  /** The same commands, to be asked otherwise. */
+  commands() {
+    say({ commands: commandsAbout(file, count) });
   },
 };
+
+/** Commands at random positions about things the recording has. */
+function commandsAbout(path, n) {
+  const source = openRecording(path);
+  const commands = samples(source, n).map(({ slot, target }, i) => {
+    const where = `#${1000 + pick(source.count - 1000)}`;
+    const page = (pick(30_000) * 4096).toString(16);
+    return [
+      ['walk', path, page, where],
+      ['blame', path, `slot:${slot.toString(16)}`, where],
+      ['map', path, where],
+      ['frame', path, target.toString(16), where],
+    ][i % 4];
+  });
+  source.close();
+  return commands;
+}
 await parts[part]();

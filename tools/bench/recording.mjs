@@ -101,23 +101,5 @@ function* questions(file, options) {
   yield* apart('size', { file });
   yield row('file_mb', statSync(file).size / 1e6, 'MB');
   yield* apart('ask', { file, seed: Number(options.seed ?? 1) });
-  yield* coldCommands(file);
-}
-
-/** New processes that answer one question each at a random position. */
-function* coldCommands(file) {
-  const [{ commands }] = apart('commands', { file, count: 80 });
-  const times = commands.map(args => {
-    const began = performance.now();
-    const r = spawnSync(process.execPath, [join(dist, 'cli/main.js'), ...args], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      encoding: 'utf8',
-    });
-    if (r.status !== 0 && r.status !== 1)
-      throw new Error(`rewalk ${args.join(' ')} ended with ${r.status}: ${r.stderr}`);
-    return performance.now() - began;
-  });
-  times.sort((a, b) => a - b);
-  yield row('cold_cli_p50_ms', times[times.length >> 1], 'ms');
-  yield row('cold_cli_p95_ms', times[Math.floor(times.length * 0.95)], 'ms', '<= 400');
+  yield* apart('cold', { file, count: 80 });
 }

@@ -1,4 +1,5 @@
 /** What every benchmark yields. */
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
@@ -13,6 +14,25 @@ export function calibration() {
   for (let i = 0; i < 256; i++) h.update(data);
   h.digest();
   return row('calibration', (256 * (1 << 20)) / 1e6 / ((performance.now() - began) / 1000), 'MB/s sha256');
+}
+
+const PAGE = 4096;
+const PAGES = 1 << 16;
+/**
+ * What else times depend on, and sha-256 does not show: how long a page of memory takes when it is first touched, which is
+ * ten times as much where a host has taken it back, and an empty process of Node. Asked last: afterwards there are pages.
+ */
+export function* surroundings() {
+  const bytes = new Uint8Array(PAGES * PAGE);
+  const began = performance.now();
+  for (let n = 0; n < PAGES; n++) bytes[n * PAGE] = 1;
+  yield row('calibration_page_ns', ((performance.now() - began) * 1e6) / PAGES, 'ns');
+  const starts = Array.from({ length: 9 }, () => {
+    const start = performance.now();
+    spawnSync(process.execPath, ['-e', '0']);
+    return performance.now() - start;
+  });
+  yield row('calibration_node_ms', starts.sort((a, b) => a - b)[4], 'ms');
 }
 
 /** The most memory this process ever held, in MB. Not maxRSS of getrusage(2), which begins with what the parent held. */
