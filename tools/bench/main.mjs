@@ -2,7 +2,7 @@
  * npm run bench -- NAME [--json] [--check]   recording: [--events N] [--file F]   cpu: [--only sha256,flat] [--against DIST]
  *
  * Each benchmark yields rows {name, value, unit, target}; a target is text like "<= 16" or ">= 0.4". Machines are shared and
- * noisy: the calibration row says how fast this one is right now, and ratios within one run say more than times.
+ * noisy: calibration rows say how fast this one is right now, and ratios within one run say more than times.
  */
 import { parseArgs } from 'node:util';
 
