@@ -2,8 +2,6 @@
 import { Trouble } from '../base/trouble.js';
 import { ByteScratch, type Bytes, Scratch } from './bytes.js';
 import { CONSTANT, FEW, FLAT, NEAR, type Numbers, OTHER, PACKED, VARIED } from './column-tags.js';
-import { LONGER } from './loops/decode.js';
-import { theRoom } from './loops/reading.js';
 
 const planes8 = new ByteScratch();
 
@@ -31,7 +29,8 @@ export function decodeColumn(from: Bytes, values: Numbers, depth = 0): void {
     case VARIED:
     case NEAR:
       if (!(values instanceof Uint32Array)) break;
-      decodeVaried(from, values, tag === NEAR);
+      decodeVaried(from, values);
+      if (tag === NEAR) sumUp(values);
       return;
   }
   throw new Trouble(`a column with the unknown tag ${tag}`);
@@ -169,46 +168,102 @@ function skipFew(from: Bytes, n: number): void {
   if (others > 0) skipColumn(from, others, 4, 1);
 }
 
-/** Copies the next n bytes into the room. */
-function copyIn(from: Bytes, n: number): number {
-  const start = from.take(n);
-  const room = theRoom();
-  const at = room.take(n);
-  room.bytes.set(from.bytes.subarray(start, start + n), at);
-  return at;
-}
-/** Of lengths in the room, so many bytes: how many values have a byte 1, a byte 2, a byte 3. */
-function countLonger(lengths: number, bytes: number): [number, number, number] {
-  const { loops, bytes: all, u32 } = theRoom();
-  all.fill(0, lengths + bytes, lengths + bytes + 8);
-  loops.longer(lengths, bytes);
-  return [u32[LONGER >> 2]!, u32[(LONGER >> 2) + 1]!, u32[(LONGER >> 2) + 2]!];
-}
-/** Takes the lengths of n values, and says how many have a byte 1, a byte 2, a byte 3. */
-export function longerOf(from: Bytes, n: number): [number, number, number] {
-  const bytes = (n + 3) >> 2;
-  return theRoom().freeAfter(() => countLonger(copyIn(from, bytes), bytes));
+/** Differences to values, in place. */
+function sumUp(values: Uint32Array): void {
+  let v = 0;
+  for (let i = 0; i < values.length; i++) {
+    const z = values[i]!;
+    v = (v + ((z >>> 1) ^ -(z & 1))) | 0;
+    values[i] = v;
+  }
 }
 
-/** The words of a column of varied ones, or of their differences, in the room. */
-export function variedWords(from: Bytes, n: number, near: boolean): number {
-  const room = theRoom();
-  const bytes = (n + 3) >> 2;
-  const lengths = copyIn(from, bytes);
-  const [n1, n2, n3] = countLonger(lengths, bytes);
-  const planes = copyIn(from, n + n1 + n2 + n3);
-  const out = room.take(4 * n);
-  room.loops.merge(lengths, n, planes, planes + n, planes + n + n1, planes + n + n1 + n2, out);
-  if (near) room.loops.sums(out, n);
-  return out;
+/** For a byte of four lengths: how many of its values have a byte 1 (ten bits), a byte 2 (ten bits), a byte 3. */
+export const LONGER = Int32Array.from({ length: 256 }, (_, four) => {
+  const longer = (k: number): number => [0, 2, 4, 6].filter(at => ((four >> at) & 3) >= k).length;
+  return longer(1) | (longer(2) << 10) | (longer(3) << 20);
+});
+/** So many bytes of lengths are counted at a time that none of the three overflows its ten bits. */
+const COUNTED = 255;
+
+/** Takes the lengths of n values, and says how many have a byte 1, a byte 2, a byte 3. */
+export function longerOf(from: Bytes, n: number): [number, number, number] {
+  const { bytes } = from;
+  let g = from.take((n + 3) >> 2);
+  let [n1, n2, n3] = [0, 0, 0];
+  while (g < from.at) {
+    let sum = 0;
+    for (const end = Math.min(from.at, g + COUNTED); g < end; g++) sum += LONGER[bytes[g]!]!;
+    n1 += sum & 1023;
+    n2 += (sum >> 10) & 1023;
+    n3 += sum >> 20;
+  }
+  return [n1, n2, n3];
 }
-function decodeVaried(from: Bytes, values: Uint32Array, near: boolean): void {
-  const room = theRoom();
-  const mark = room.mark();
-  try {
-    const start = variedWords(from, values.length, near) >> 2;
-    values.set(room.u32.subarray(start, start + values.length));
-  } finally {
-    room.free(mark);
+
+/** For each length the bits that a value has. */
+const BITS = Int32Array.of(0xff, 0xffff, 0xff_ffff, -1);
+
+/**
+ * All planes in one pass, four values a turn. Of each plane the next byte is taken whether the value has it or not: what it
+ * has not is masked off, and the same byte is then that of a later value. No branch depends on a length, which is as good as random.
+ */
+function decodeVaried(from: Bytes, values: Uint32Array): void {
+  const n = values.length;
+  const lengths = from.at;
+  const [n1, n2, n3] = longerOf(from, n);
+  const p0 = from.take(n);
+  const p1 = from.take(n1);
+  const p2 = from.take(n2);
+  const p3 = from.take(n3);
+  // Where nothing follows the column, the byte after it is taken from a copy.
+  const tail = from.at < from.bytes.length ? 0 : lengths;
+  const bytes = from.at < from.bytes.length ? from.bytes : beyond.of(from.at - tail + 1);
+  if (bytes !== from.bytes) bytes.set(from.bytes.subarray(tail));
+  mergePlanes(bytes, lengths - tail, p0 - tail, p1 - tail, p2 - tail, p3 - tail, values);
+}
+const beyond = new ByteScratch();
+
+function mergePlanes(
+  bytes: Uint8Array,
+  lengths: number,
+  plane0: number,
+  plane1: number,
+  plane2: number,
+  plane3: number,
+  values: Uint32Array,
+): void {
+  const n = values.length;
+  let [p0, p1, p2, p3] = [plane0, plane1, plane2, plane3];
+  let i = 0;
+  for (let g = lengths; i + 4 <= n; g++, i += 4, p0 += 4) {
+    const four = bytes[g]!;
+    const a = four & 3;
+    const b = (four >> 2) & 3;
+    const c = (four >> 4) & 3;
+    const d = four >> 6;
+    values[i] = (bytes[p0]! | (bytes[p1]! << 8) | (bytes[p2]! << 16) | (bytes[p3]! << 24)) & BITS[a]!;
+    p1 += (a + 3) >> 2;
+    p2 += a >> 1;
+    p3 += (a + 1) >> 2;
+    values[i + 1] = (bytes[p0 + 1]! | (bytes[p1]! << 8) | (bytes[p2]! << 16) | (bytes[p3]! << 24)) & BITS[b]!;
+    p1 += (b + 3) >> 2;
+    p2 += b >> 1;
+    p3 += (b + 1) >> 2;
+    values[i + 2] = (bytes[p0 + 2]! | (bytes[p1]! << 8) | (bytes[p2]! << 16) | (bytes[p3]! << 24)) & BITS[c]!;
+    p1 += (c + 3) >> 2;
+    p2 += c >> 1;
+    p3 += (c + 1) >> 2;
+    values[i + 3] = (bytes[p0 + 3]! | (bytes[p1]! << 8) | (bytes[p2]! << 16) | (bytes[p3]! << 24)) & BITS[d]!;
+    p1 += (d + 3) >> 2;
+    p2 += d >> 1;
+    p3 += (d + 1) >> 2;
+  }
+  for (let at = 0; i < n; i++, p0++, at += 2) {
+    const length = (bytes[lengths + (i >> 2)]! >> at) & 3;
+    values[i] = (bytes[p0]! | (bytes[p1]! << 8) | (bytes[p2]! << 16) | (bytes[p3]! << 24)) & BITS[length]!;
+    p1 += (length + 3) >> 2;
+    p2 += length >> 1;
+    p3 += (length + 1) >> 2;
   }
 }

@@ -16,6 +16,7 @@ import {
 } from './literal-stream.js';
 import { ALL_CODES, CODES, COUNTS_BYTES, LENGTH_MAX, WIDTH_MAX } from './loops/inflate.js';
 import { theRoom } from './loops/reading.js';
+import { useForLiterals } from './pieces.js';
 
 /** Lengths are read without looking whether bytes are left: so many may be gone over at most. */
 const OVER = 512;
@@ -40,6 +41,12 @@ class BitReader {
 }
 const isNext = (bits: BitReader, fields: readonly (readonly [number, number])[]): boolean =>
   fields.every(([value, n]) => bits.take(n) === value);
+
+/**
+ * Tells that this thread will inflate many pieces: from now on they are read here where they can be. Who reads few is better
+ * off without, since a new process takes 7 ms to load this file and to make its loops.
+ */
+export const expectPieces = (): void => useForLiterals(inflateLiterals);
 
 /** The n bytes of a stream, which hold until the next call; undefined where it is not one that literals.ts writes. */
 export function inflateLiterals(stored: Uint8Array, n: number): Uint8Array | undefined {

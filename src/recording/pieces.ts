@@ -8,12 +8,15 @@
 import { brotliDecompressSync } from 'node:zlib';
 import { Trouble } from '../base/trouble.js';
 import type { Body } from './codec.js';
-import { inflateLiterals } from './inflate.js';
 
-/** Fewer bytes are left to brotli, which is as quick with them: who reads no others need not make the loops, for 3 ms. */
-const LITERALS_LEAST = 512;
-const literalsIn = (stored: Uint8Array, length: number): Uint8Array | undefined =>
-  length < LITERALS_LEAST ? undefined : inflateLiterals(stored, length);
+/** The bytes of a stream of literals, which hold until the next call; undefined for any other stream. */
+type LiteralReader = (stored: Uint8Array, length: number) => Uint8Array | undefined;
+let literalsIn: LiteralReader = () => undefined;
+/** Gives this thread a reader of its own for streams of literals; until then all are left to brotli. See inflate.ts. */
+export const useForLiterals = (reader: LiteralReader): void => {
+  literalsIn = reader;
+};
+
 function brotliIn(stored: Uint8Array, length: number): Uint8Array {
   let out: Uint8Array | undefined;
   try {

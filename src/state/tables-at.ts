@@ -13,6 +13,7 @@ import { Recent } from '../base/recent.js';
 import type { Work } from '../base/work.js';
 import { CHUNK_EVENTS } from '../events/block.js';
 import { SPACES, type Space } from '../events/kinds.js';
+import { expectPieces } from '../recording/inflate.js';
 import type { Keyframe, Source } from '../recording/source.js';
 import { entryBytesOf } from './formats.js';
 import { State, type Words } from './state.js';
@@ -52,6 +53,7 @@ interface Way {
 export function* tablesAt(source: Source, seq: number, limits: Limits = LIMITS): Work<State | undefined> {
   const target = seq + 1;
   assert(target >= 0 && target <= source.count, `tables at event ${seq} of ${source.count}`);
+  expectPieces();
   const way = wayTo(source, target, limits);
   const fits = way.keyframes <= limits.keyframes && way.to - way.from <= limits.events;
   const opened = fits ? yield* open(source, way, limits) : undefined;

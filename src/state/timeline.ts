@@ -9,6 +9,7 @@
  */
 import { assert } from '../base/assert.js';
 import { finish, type Work } from '../base/work.js';
+import { expectPieces } from '../recording/inflate.js';
 import type { Source } from '../recording/source.js';
 import { Boundaries } from './boundaries.js';
 import { type Delta, Deltas, SPANS } from './deltas.js';
@@ -75,6 +76,7 @@ export class Timeline {
   private sparseSeen = 0;
 
   constructor(source: Source, options: TimelineOptions = {}) {
+    expectPieces();
     this.source = source;
     this.boundaries = new Boundaries(source);
     this.pool = new Pool(options.tablesOnly ? TABLES : EVERYTHING);

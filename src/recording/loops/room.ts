@@ -68,15 +68,6 @@ export class Room<Loops> {
   free(mark: number): void {
     this.top = mark;
   }
-  /** Does something that may throw, and gives back what it took. */
-  freeAfter<T>(work: () => T): T {
-    const mark = this.mark();
-    try {
-      return work();
-    } finally {
-      this.free(mark);
-    }
-  }
 
   /** Copies in the first n of these numbers, as words, and zeros behind them. */
   words(values: Uint8Array | Uint16Array | Uint32Array, n: number): number {
